@@ -1,0 +1,68 @@
+# The only interface: every verb that a person or a CI needs. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+export PYTHONPATH :=
+export PYTHONDONTWRITEBYTECODE := 1
+export ORT_DISABLE_TELEMETRY := 1
+export SAM_CLI_TELEMETRY := 0
+
+BIN = .venvs/$(1)/bin
+
+##@ Start here
+
+.PHONY: help
+help: ## List the verbs
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Develop
+
+.PHONY: check
+check: .venvs/test/.ready ## Formatting, lint and types
+	$(call BIN,test)/ruff format --check .
+	$(call BIN,test)/ruff check .
+	$(call BIN,test)/mypy
+
+.PHONY: test
+test: check ## Check, then every test that needs nothing but the package registries (T=path narrows)
+	$(call BIN,test)/python -m pytest $(T)
+
+.PHONY: format
+format: .venvs/test/.ready ## Format and mend what can be mended mechanically
+	$(call BIN,test)/ruff format .
+	$(call BIN,test)/ruff check --fix .
+
+.PHONY: lock
+lock: .venvs/lock/.ready ## Pin the newest versions with their hashes (GROUP= for one group's lock)
+	$(call BIN,lock)/python -m layer.lock $(GROUP)
+
+.PHONY: clean
+clean: ## Remove what was built (the environments stay: rm -r .venvs)
+	rm -rf .aws-sam .build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venvs/*' -prune -exec rm -rf {} +
+
+# An environment per group of pyproject.toml, from its hash-pinned lock.
+.PRECIOUS: .venvs/%/.ready
+.venvs/%/.ready: tests/locks/%.txt
+	@python=$$($(find-python)); \
+	case "$$python" in \
+		'') echo 'No Python from 3.11 on with venv and ensurepip was found (Debian: apt-get install python3-venv).' >&2; exit 1;; \
+		*3.13) ;; \
+		*) echo "Python 3.13 was not found: taking $$python";; \
+	esac; \
+	echo "Installing .venvs/$* ($$(grep -c == $<) packages; minutes at the first time)"; \
+	"$$python" -m venv --clear .venvs/$*
+	@PYTHONDONTWRITEBYTECODE= $(call BIN,$*)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+# Interpreters are tried by running them: a shim on PATH may stand for a version that is not installed.
+PYTHON_HOMES = $(wildcard $(foreach home,$(HOME)/.pyenv/versions/$(1).* $(HOME)/.local/share/uv/python/cpython-$(1).* \
+	$(HOME)/.local/share/mise/installs/python/$(1).* $(HOME)/.asdf/installs/python/$(1).* /opt/homebrew /usr/local \
+	/Library/Frameworks/Python.framework/Versions/$(1),$(home)/bin/python$(1)))
+PYTHON_CANDIDATES = $(PYTHON) $(foreach minor,3.13 3.12 3.11,python$(minor) $(call PYTHON_HOMES,$(minor))) python3
+find-python = for candidate in $(PYTHON_CANDIDATES); do \
+	"$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$candidate" && break; done; true
