@@ -1,0 +1,1 @@
+"""lambda-rerank: a query and its candidate passages go in, the passages come back scored and ordered."""

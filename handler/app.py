@@ -1,0 +1,97 @@
+"""The Lambda entry point: recognises the event by its full fingerprint, routes it, returns the answer.
+
+What the common request needs is loaded when this module is imported, in Lambda's init phase. What is rare (the HTTP
+adapter, S3) is imported by the first event that needs it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from handler import observability
+from handler.dialects import native
+from handler.errors import InternalError, InvalidRequest, RerankError
+from handler.runtime import SETTINGS, Clock, ranker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+ranker()  # a missing or corrupt model fails init, not the first request
+if SETTINGS.preload_http:
+    import mangum  # noqa: F401
+
+    import handler.asgi  # noqa: F401
+
+
+def lambda_handler(event: Any, context: LambdaContext) -> Any:
+    """Answer any event that this function may receive.
+
+    HTTP events always get a response with a status. Everything else returns the native response body, or raises an
+    exception of ``handler.errors``, whose class name is what Step Functions matches.
+    """
+    observability.logger.append_keys(request_id=context.aws_request_id)
+    return _route(event)(event, context)
+
+
+def _route(event: Any) -> Callable[[Any, LambdaContext], Any]:
+    if not isinstance(event, dict):
+        return _direct
+    if event.get("source") == "aws.events" or event.get("warmup") is True:
+        return _warm
+    if is_http(event):
+        return _http
+    return _direct
+
+
+def is_http(event: dict[str, Any]) -> bool:
+    """Whether ``event`` is an HTTP request from API Gateway (payload 1.0 or 2.0), a Function URL or an ALB.
+
+    A caller's own payload may hold one of the names by chance, so the whole fingerprint must fit.
+    """
+    context = event.get("requestContext")
+    if not isinstance(context, dict) or not isinstance(event.get("headers", {}), dict | None):
+        return False
+    if event.get("version") == "2.0":
+        http = context.get("http")
+        return isinstance(http, dict) and isinstance(http.get("method"), str) and isinstance(event.get("rawPath"), str)
+    has_method = isinstance(event.get("httpMethod"), str) and isinstance(event.get("path"), str)
+    return has_method and (isinstance(event.get("resource"), str) or isinstance(context.get("elb"), dict))
+
+
+def _direct(event: Any, context: LambdaContext) -> dict[str, Any]:
+    try:
+        request = native.parse(event)
+        ranking = ranker().rank(request, Clock.start(request.deadline_ms, context.get_remaining_time_in_millis))
+        observability.record_ranking(ranking, "direct")
+        return native.render(ranking, request)
+    except RerankError as error:
+        observability.record_rejection(error, "direct")
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a panic inside the tokenizer is no Exception; its message may hold text
+        observability.record_failure(error)
+        raise InternalError(f"internal error, request {context.aws_request_id}") from None
+
+
+def _http(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    from mangum import Mangum
+
+    from handler.asgi import app, to_json
+    from handler.dialects.protocol import superset_error
+
+    try:
+        # Lifespan events would run at every invocation and mean nothing here.
+        answer: dict[str, Any] = Mangum(app, lifespan="off")(event, context)  # type: ignore[arg-type]
+    except Exception as error:  # noqa: BLE001 - mangum trusts the gateway; a hand-made event need not deserve it
+        observability.record_failure(error)
+        body = to_json(superset_error(InvalidRequest("malformed HTTP event"), context.aws_request_id))
+        return {"statusCode": 400, "headers": {"content-type": "application/json"}, "body": body.decode()}
+    return answer
+
+
+def _warm(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """A scheduled event that keeps an environment warm has done its work by arriving."""
+    return {"warm": True}

@@ -1,0 +1,347 @@
+"""The words of the service as values, the limits, and the one JSON Schema of a native request.
+
+``RankRequest`` is what every dialect parses into and ``Ranking`` what every dialect renders from; nothing else
+crosses the line between the wire and the ranker. The schema is compiled once: Powertools' ``validate()`` compiles at
+every call and quotes the caller's data in its message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal
+
+import fastjsonschema
+
+from handler.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_BODY_BYTES = 6 * 1024 * 1024  # Lambda's own limit for a synchronous request
+MAX_PASSAGES = 1_000
+MAX_PASSAGE_CHARS = 100_000
+MAX_REQUEST_CHARS = 5_000_000
+MAX_QUERY_CHARS = 100_000
+MAX_NESTING = 32
+
+DEFAULT_OVERLAP_TOKENS = 32
+DEFAULT_MAX_CHUNKS = 10
+
+Aggregation = Literal["max", "mean", "first", "top_k_mean"]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A candidate text. ``id`` and ``meta`` are the caller's and come back as they are; ``score`` is of the first stage."""
+
+    text: str
+    id: str | int | None = None
+    meta: Mapping[str, Any] | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How a passage longer than the model's window is scored.
+
+    It is split into chunks that overlap by ``overlap_tokens``, at most ``max_chunks_per_doc`` of them over at most
+    ``max_tokens_per_doc`` tokens; their logits become one by ``mode`` (``top_k`` serves ``top_k_mean`` alone).
+    """
+
+    mode: Aggregation = "max"
+    max_chunks_per_doc: int = DEFAULT_MAX_CHUNKS
+    max_tokens_per_doc: int | None = None
+    overlap_tokens: int = DEFAULT_OVERLAP_TOKENS
+    top_k: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How first-stage evidence joins the model's score.
+
+    ``weighted`` adds z-scores, ``weight`` of the first stage and ``1 - weight`` of the model; ``rrf`` is reciprocal
+    rank fusion with constant ``k`` (Cormack, Clarke and Buettcher, SIGIR 2009).
+    """
+
+    method: Literal["rrf", "weighted"] = "weighted"
+    weight: float = 0.3
+    k: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Highlighting:
+    """Asks for the sentences that carry a passage's score: at most ``max_spans``, of ``threshold`` or more."""
+
+    threshold: float = 0.1
+    max_spans: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RankRequest:
+    """One query with its candidate passages, and what the caller wants back. Passages keep the caller's order."""
+
+    query: str
+    passages: tuple[Passage, ...]
+    top_n: int | None = None
+    return_passages: bool = False
+    raw_scores: bool = False
+    score_threshold: float | None = None
+    min_results: int = 0
+    model: str | None = None
+    deadline_ms: int | None = None
+    on_deadline: Literal["partial", "error"] = "partial"
+    truncation: Literal["auto", "error"] = "auto"
+    chunking: Chunking = field(default_factory=Chunking)
+    fusion: Fusion | None = None
+    highlighting: Highlighting | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a passage in Unicode code points, ``[start, end)``, with its relevance score."""
+
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One passage's place in a ranking.
+
+    ``index`` is its position in the request; ``score`` is what the caller asked for (sigmoid by default, the logit
+    with ``raw_scores``, a fused score with ``fusion``), always finite. ``scored`` is false where the deadline came
+    first. ``tokens_in`` and ``tokens_used`` differ where the passage was cut; ``chunks`` counts the pieces scored and
+    ``best_chunk`` is the span of the best one.
+    """
+
+    index: int
+    passage: Passage
+    score: float
+    logit: float | None
+    scored: bool = True
+    tokens_in: int = 0
+    tokens_used: int = 0
+    chunks: int = 1
+    best_chunk: Span | None = None
+    spans: tuple[Span, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a request cost: passages given, tokens put through the model (padding excluded), chunks scored, passages
+    of which tokens were left out, and whether the query was cut.
+    """
+
+    passages: int
+    tokens: int
+    chunks: int
+    truncated: int
+    query_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds spent tokenising, scoring, and in all."""
+
+    encode: float
+    score: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """Which weights answered."""
+
+    name: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a dry run foretells: scoring time in milliseconds and Lambda's price for it in US dollars."""
+
+    milliseconds: float
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The answer: results by descending score (ties keep input order), and how it came about."""
+
+    results: tuple[Result, ...]
+    model: ModelId
+    usage: Usage
+    timings: Timings
+    unscored: int = 0
+    estimate: Estimate | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether the deadline left passages unscored."""
+        return self.unscored > 0
+
+
+_POSITIVE = {"type": "integer", "minimum": 1}
+
+RANK_REQUEST_SCHEMA: dict[str, Any] = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "title": "RankRequest",
+    "type": "object",
+    "required": ["query", "passages"],
+    "properties": {
+        "query": {
+            "type": "string",
+            "pattern": r"\S",
+            "maxLength": MAX_QUERY_CHARS,
+            "description": f"a string of 1 to {MAX_QUERY_CHARS:,} characters, not only white space",
+        },
+        "passages": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_PASSAGES,
+            "description": f"a list of 1 to {MAX_PASSAGES:,} passages",
+            "items": {
+                "type": ["string", "object"],
+                "maxLength": MAX_PASSAGE_CHARS,
+                "required": ["text"],
+                "description": f"a string of at most {MAX_PASSAGE_CHARS:,} characters or an object with such a `text`",
+                "properties": {
+                    "text": {
+                        "type": "string",
+                        "maxLength": MAX_PASSAGE_CHARS,
+                        "description": f"a string of at most {MAX_PASSAGE_CHARS:,} characters",
+                    },
+                    "id": {"type": ["string", "integer", "null"], "description": "a string or an integer"},
+                    "meta": {"type": ["object", "null"], "description": "an object"},
+                    "score": {"type": ["number", "null"], "description": "a number, the first stage's score"},
+                },
+            },
+        },
+        "top_n": {**_POSITIVE, "description": "an integer of at least 1"},
+        "return_passages": {"type": "boolean", "description": "true or false"},
+        "raw_scores": {"type": "boolean", "description": "true or false"},
+        "score_threshold": {"type": "number", "description": "a number"},
+        "min_results": {"type": "integer", "minimum": 0, "description": "an integer of at least 0"},
+        "model": {"type": "string", "minLength": 1, "maxLength": 256, "description": "a model name"},
+        "deadline_ms": {**_POSITIVE, "description": "an integer of at least 1, in milliseconds"},
+        "on_deadline": {"enum": ["partial", "error"], "description": '"partial" or "error"'},
+        "truncation": {"enum": [True, False, "auto", "error"], "description": 'true, false, "auto" or "error"'},
+        "chunking": {
+            "type": "object",
+            "description": "an object",
+            "properties": {
+                "mode": {
+                    "enum": ["max", "mean", "first", "top_k_mean"],
+                    "description": '"max", "mean", "first" or "top_k_mean"',
+                },
+                "max_chunks_per_doc": {**_POSITIVE, "description": "an integer of at least 1"},
+                "max_tokens_per_doc": {**_POSITIVE, "description": "an integer of at least 1"},
+                "overlap_tokens": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 128,
+                    "description": "an integer from 0 to 128",
+                },
+                "top_k": {**_POSITIVE, "description": "an integer of at least 1"},
+            },
+        },
+        "fusion": {
+            "type": "object",
+            "description": "an object",
+            "properties": {
+                "method": {"enum": ["rrf", "weighted"], "description": '"rrf" or "weighted"'},
+                "weight": {"type": "number", "minimum": 0, "maximum": 1, "description": "a number from 0 to 1"},
+                "k": {**_POSITIVE, "description": "an integer of at least 1"},
+            },
+        },
+        "relevant_spans": {
+            "type": "object",
+            "description": "an object",
+            "properties": {
+                "mode": {"enum": ["enabled", "disabled"], "description": '"enabled" or "disabled"'},
+                "threshold": {"type": "number", "minimum": 0, "maximum": 1, "description": "a number from 0 to 1"},
+                "max_spans": {**_POSITIVE, "description": "an integer of at least 1"},
+            },
+        },
+        "dry_run": {"type": "boolean", "description": "true or false"},
+    },
+}
+
+_validate_request: Callable[[Any], Any] = fastjsonschema.compile(RANK_REQUEST_SCHEMA, use_default=False)
+
+
+def validate_request(body: Mapping[str, Any]) -> None:
+    """Hold ``body`` against ``RANK_REQUEST_SCHEMA``.
+
+    Raises ``InvalidRequest`` naming the field and what it must be; the value at fault is left out.
+    """
+    try:
+        _validate_request(body)
+    except fastjsonschema.JsonSchemaValueException as error:
+        field_name = error.name.removeprefix("data").removeprefix(".") or "body"
+        if error.rule == "required":
+            missing = next(name for name in error.rule_definition if name not in _at(body, error.path[1:]))
+            path = missing if field_name == "body" else f"{field_name}.{missing}"
+            raise InvalidRequest(f"{path} is required", path) from None
+        expected = error.definition.get("description", "valid")
+        raise InvalidRequest(f"{field_name} must be {expected}", field_name) from None
+
+
+def _at(value: Any, path: list[Any]) -> Any:
+    for key in path:
+        value = value[int(key) if isinstance(value, list) else key]
+    return value
+
+
+def check_json(value: object) -> None:
+    """Refuse what JSON text can carry but an answer cannot: every string, key and number of ``value`` is looked at.
+
+    Raises ``InvalidRequest`` for nesting deeper than ``MAX_NESTING``, a string with a lone surrogate (echoing one
+    kills Lambda's runtime client) and a number that is not finite. One pass over everything, so that no field, known
+    or unknown, is left out.
+    """
+    stack: list[tuple[object, int, _Path]] = [(value, 1, None)]
+    while stack:
+        node, depth, path = stack.pop()
+        if isinstance(node, str):
+            _check_encodable(node, path)
+        elif isinstance(node, float):
+            if not isfinite(node):
+                raise InvalidRequest(f"{_dotted(path)} must be a finite number", _dotted(path))
+        elif isinstance(node, dict | list):
+            if depth > MAX_NESTING:
+                name = _dotted(path, limit=3)
+                raise InvalidRequest(f"{name} is nested deeper than {MAX_NESTING} levels", name)
+            children = enumerate(node) if isinstance(node, list) else node.items()
+            for key, child in children:
+                _check_encodable(key, path)
+                stack.append((child, depth + 1, (path, key)))
+
+
+_Path = tuple[Any, "str | int"] | None
+
+
+def _check_encodable(text: str | int, path: _Path) -> None:
+    if isinstance(text, int) or text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{_dotted(path)} holds a lone surrogate", _dotted(path)) from None
+
+
+# Only names of the contract are ever repeated to the caller: a key of their own may hold anything.
+_KNOWN_NAMES = frozenset(RANK_REQUEST_SCHEMA["properties"]) | {
+    "documents", "id", "input", "inputs", "meta", "queries", "score", "sources", "text", "texts",
+}  # fmt: skip
+
+
+def _dotted(path: _Path, limit: int = MAX_NESTING) -> str:
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step if step in _KNOWN_NAMES else '*'}")
+    return "".join(reversed(steps[-limit:])).removeprefix(".") or "body"

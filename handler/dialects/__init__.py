@@ -1,0 +1,1 @@
+"""Wire formats: one small module each, which parses its body into a ``RankRequest`` and renders a ``Ranking``."""
