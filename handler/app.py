@@ -6,6 +6,7 @@ adapter, S3) is imported by the first event that needs it.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from handler import observability
@@ -17,12 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-ranker()  # a missing or corrupt model fails init, not the first request
-if SETTINGS.preload_http:
-    import mangum  # noqa: F401
-
-    import handler.asgi  # noqa: F401
+    from mangum import Mangum
 
 
 def lambda_handler(event: Any, context: LambdaContext) -> Any:
@@ -77,14 +73,11 @@ def _direct(event: Any, context: LambdaContext) -> dict[str, Any]:
 
 
 def _http(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    from mangum import Mangum
-
-    from handler.asgi import app, to_json
+    from handler.asgi import to_json
     from handler.dialects.protocol import superset_error
 
     try:
-        # Lifespan events would run at every invocation and mean nothing here.
-        answer: dict[str, Any] = Mangum(app, lifespan="off")(event, context)  # type: ignore[arg-type]
+        answer: dict[str, Any] = _adapter()(event, context)
     except Exception as error:  # noqa: BLE001 - mangum trusts the gateway; a hand-made event need not deserve it
         observability.record_failure(error)
         body = to_json(superset_error(InvalidRequest("malformed HTTP event"), context.aws_request_id))
@@ -92,6 +85,23 @@ def _http(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return answer
 
 
+@cache
+def _adapter() -> Mangum:
+    import asyncio
+
+    from mangum import Mangum
+
+    from handler.asgi import app
+
+    asyncio.set_event_loop(asyncio.new_event_loop())  # mangum asks for the current one, which need not exist
+    return Mangum(app, lifespan="off")  # type: ignore[arg-type]  # lifespan events would run at every invocation
+
+
 def _warm(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """A scheduled event that keeps an environment warm has done its work by arriving."""
     return {"warm": True}
+
+
+ranker()  # a missing or corrupt model fails init, not the first request
+if SETTINGS.preload_http:
+    _adapter()
