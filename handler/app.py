@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mangum import Mangum
 
 
 def lambda_handler(event: Any, context: LambdaContext) -> Any:
@@ -67,7 +66,7 @@ def _direct(event: Any, context: LambdaContext) -> dict[str, Any]:
         raise
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # noqa: BLE001 - a panic inside the tokenizer is no Exception; its message may hold text
+    except BaseException as error:  # noqa: BLE001 - a panic in the tokenizer; it may quote text
         observability.record_failure(error)
         raise InternalError(f"internal error, request {context.aws_request_id}") from None
 
@@ -77,16 +76,15 @@ def _http(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     from handler.dialects.protocol import superset_error
 
     try:
-        answer: dict[str, Any] = _adapter()(event, context)
+        return _adapter()(event, context)
     except Exception as error:  # noqa: BLE001 - mangum trusts the gateway; a hand-made event need not deserve it
         observability.record_failure(error)
         body = to_json(superset_error(InvalidRequest("malformed HTTP event"), context.aws_request_id))
         return {"statusCode": 400, "headers": {"content-type": "application/json"}, "body": body.decode()}
-    return answer
 
 
 @cache
-def _adapter() -> Mangum:
+def _adapter() -> Callable[[Any, Any], dict[str, Any]]:
     import asyncio
 
     from mangum import Mangum
@@ -94,7 +92,7 @@ def _adapter() -> Mangum:
     from handler.asgi import app
 
     asyncio.set_event_loop(asyncio.new_event_loop())  # mangum asks for the current one, which need not exist
-    return Mangum(app, lifespan="off")  # type: ignore[arg-type]  # lifespan events would run at every invocation
+    return Mangum(app, lifespan="off")  # lifespan events would run at every invocation
 
 
 def _warm(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:

@@ -33,7 +33,7 @@ Aggregation = Literal["max", "mean", "first", "top_k_mean"]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A candidate text. ``id`` and ``meta`` are the caller's and come back as they are; ``score`` is of the first stage."""
+    """A candidate text. ``id`` and ``meta`` come back as the caller gave them; ``score`` is of the first stage."""
 
     text: str
     id: str | int | None = None
@@ -344,4 +344,4 @@ def _dotted(path: _Path, limit: int = MAX_NESTING) -> str:
     while path is not None:
         path, step = path
         steps.append(f"[{step}]" if isinstance(step, int) else f".{step if step in _KNOWN_NAMES else '*'}")
-    return "".join(reversed(steps[-limit:])).removeprefix(".") or "body"
+    return "".join(steps[::-1][:limit]).removeprefix(".") or "body"

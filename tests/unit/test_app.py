@@ -13,7 +13,7 @@ from handler.app import is_http, lambda_handler
 
 REQUEST = {"query": "What is the capital of France?", "passages": ["Paris is the capital of France.", "Cheese."]}
 
-HTTP_V2 = {
+HTTP_V2: dict[str, Any] = {
     "version": "2.0",
     "routeKey": "$default",
     "rawPath": "/rank",
@@ -25,7 +25,7 @@ HTTP_V2 = {
     },
     "isBase64Encoded": False,
 }
-REST_V1 = {
+REST_V1: dict[str, Any] = {
     "resource": "/{proxy+}",
     "path": "/rank",
     "httpMethod": "POST",
@@ -37,16 +37,14 @@ REST_V1 = {
     "isBase64Encoded": False,
 }
 ALB = {
-    "requestContext": {
-        "elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/t/1"}
-    },
+    "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/t/1"}},
     "httpMethod": "POST",
     "path": "/rank",
     "queryStringParameters": {},
     "headers": {"content-type": "application/json", "host": "lb.example"},
     "isBase64Encoded": False,
 }
-FRONTS = {"HTTP API and Function URL": HTTP_V2, "REST API": REST_V1, "load balancer": ALB}
+FRONTS: dict[str, dict[str, Any]] = {"HTTP API and Function URL": HTTP_V2, "REST API": REST_V1, "load balancer": ALB}
 
 
 def with_body(event: dict[str, Any], body: str | bytes, key: str) -> dict[str, Any]:
@@ -92,9 +90,7 @@ def test_a_request_without_a_key_is_refused_at_every_front(front: str, context: 
         pytest.param({**REQUEST, "requestContext": {}, "version": "2.0"}, id="no method"),
         pytest.param({**REQUEST, "httpMethod": "POST", "path": "/rank"}, id="no requestContext"),
         pytest.param({**REQUEST, "rawPath": "/rank", "version": "2.0"}, id="half a payload 2.0"),
-        pytest.param(
-            {**REQUEST, "requestContext": {}, "httpMethod": "POST", "path": "/"}, id="neither resource nor elb"
-        ),
+        pytest.param({**REQUEST, "requestContext": {}, "httpMethod": "POST", "path": "/"}, id="no resource, no elb"),
     ],
 )
 def test_a_direct_payload_that_resembles_http_is_still_direct(event: dict[str, Any], context: Any) -> None:
