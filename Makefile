@@ -37,8 +37,8 @@ format: .venvs/test/.ready ## Format and mend what can be mended mechanically
 	$(call BIN,test)/ruff check --fix .
 
 .PHONY: lock
-lock: .venvs/lock/.ready ## Pin the newest versions with their hashes (GROUP= for one group's lock)
-	$(call BIN,lock)/python -m layer.lock $(GROUP)
+lock: .venvs/build/.ready ## Pin the newest versions with their hashes (GROUP= for one group's lock)
+	$(call BIN,build)/python -m layer.lock $(GROUP)
 
 .PHONY: clean
 clean: ## Remove what was built (the environments stay: rm -r .venvs)

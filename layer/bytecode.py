@@ -1,0 +1,60 @@
+"""Bytecode that a read-only file system with 1980 time stamps accepts: compiled ahead, never checked against sources.
+
+A Lambda layer's files carry the zip's time stamps, so ordinary ``.pyc`` files never match and every cold start would
+compile again: 289 ms of imports instead of 119.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HOMES = (
+    "~/.pyenv/versions",
+    "~/.local/share/uv/python",
+    "~/.local/share/mise/installs/python",
+    "~/.asdf/installs/python",
+)
+
+
+def find_interpreter(minor: str, uv_folder: Path) -> str | None:
+    """Return a CPython of exactly this minor version: this one, one on the machine, or one that uv can get."""
+    homes = [path for home in HOMES for path in Path(home).expanduser().glob(f"*{minor}.*/bin/python{minor}")]
+    managed = sorted(uv_folder.glob(f"cpython-{minor}.*/bin/python{minor}"))
+    for candidate in (sys.executable, shutil.which(f"python{minor}"), *homes, *managed):
+        if candidate and _is_cpython(str(candidate), minor):
+            return str(candidate)
+    print(f"No Python {minor} is at hand to compile for that runtime: asking uv for one", flush=True)
+    uv = Path(sys.executable).with_name("uv")
+    environment = os.environ | {"UV_PYTHON_INSTALL_DIR": str(uv_folder)}
+    if (
+        uv.exists()
+        and not subprocess.run([uv, "python", "install", "-q", minor], env=environment, check=False).returncode
+    ):
+        return str(next(uv_folder.glob(f"cpython-{minor}.*/bin/python{minor}"), "")) or None
+    return None
+
+
+def _is_cpython(candidate: str, minor: str) -> bool:
+    """Whether running ``candidate`` shows that version. A shim on PATH may stand for what is not installed."""
+    question = "import platform, sys; print(platform.python_implementation(), '%d.%d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.run([candidate, "-c", question], capture_output=True, text=True, check=False, timeout=30)
+    except OSError:
+        return False
+    return answer.stdout.split() == ["CPython", minor]
+
+
+def compile_tree(interpreter: str, root: Path, runtime_root: str) -> str:
+    """Compile every module below ``root`` for files that will lie at ``runtime_root``; return the version that did it.
+
+    One process, in sorted order, with a fixed hash seed: the same sources give the same bytes.
+    """
+    options = ["--invalidation-mode", "unchecked-hash", "-q", "-j", "1", "-s", str(root), "-p", runtime_root, str(root)]
+    environment = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
+    subprocess.run([interpreter, "-m", "compileall", *options], env=environment, check=True)
+    version = subprocess.run([interpreter, "-VV"], env=environment, check=True, capture_output=True, text=True)
+    return version.stdout.split()[1]
