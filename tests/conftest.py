@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,3 +31,13 @@ def key() -> str:
 def context() -> Any:
     """What the handler reads of a Lambda context."""
     return SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 29_000)
+
+
+@pytest.fixture
+def written(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Everything that the handler wrote, logs and metrics: the logger holds on to the stdout of its import."""
+    from handler.observability import logger
+
+    current_stdout = SimpleNamespace(write=lambda text: sys.stdout.write(text), flush=lambda: None)
+    monkeypatch.setattr(logger.registered_handler, "stream", current_stdout)
+    return lambda: "".join(capsys.readouterr())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def test_a_malformed_http_event_is_answered_with_a_client_error(broken: dict[str
 
 
 def test_an_unforeseen_error_leaves_no_text_behind(
-    context: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    context: Any, monkeypatch: pytest.MonkeyPatch, written: Callable[[], str]
 ) -> None:
     def explode(*_: object) -> None:
         raise RuntimeError("the secret passage")
@@ -134,9 +135,9 @@ def test_an_unforeseen_error_leaves_no_text_behind(
     with pytest.raises(errors.InternalError, match="request-1") as caught:
         lambda_handler(REQUEST, context)
     assert caught.value.__cause__ is None
-    captured = capsys.readouterr()
-    assert "secret" not in captured.out + captured.err + str(caught.value)
-    assert "RuntimeError" in captured.out
+    text = written()
+    assert "secret" not in text + str(caught.value)
+    assert "RuntimeError" in text
 
 
 def test_a_panic_inside_the_tokenizer_does_not_end_the_process(

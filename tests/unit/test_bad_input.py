@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -79,9 +80,9 @@ def over_http(body: str | bytes, key: str, context: Any, **headers: str) -> tupl
 
 
 @pytest.fixture(autouse=True)
-def answers_the_next_request(key: str, context: Any, capsys: pytest.CaptureFixture[str]) -> Any:
+def answers_the_next_request(key: str, context: Any, written: Callable[[], str]) -> Any:
     yield
-    assert SECRET not in capsys.readouterr().out
+    assert SECRET not in written()
     assert lambda_handler(REQUEST, context)["results"]
     assert over_http(json.dumps(REQUEST), key, context)[0] == 200
 
