@@ -38,6 +38,9 @@ def written(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """Everything that the handler wrote, logs and metrics: the logger holds on to the stdout of its import."""
     from handler.observability import logger
 
-    current_stdout = SimpleNamespace(write=lambda text: sys.stdout.write(text), flush=lambda: None)
+    def write(text: str) -> None:
+        sys.stdout.write(text)  # looked up at each call: pytest changes it between set-up and call
+
+    current_stdout = SimpleNamespace(write=write, flush=lambda: None)
     monkeypatch.setattr(logger.registered_handler, "stream", current_stdout)
     return lambda: "".join(capsys.readouterr())
