@@ -1,0 +1,1 @@
+"""How the nano model is made: teacher, mining, distillation, quantisation, export. Never shipped."""

@@ -1,0 +1,123 @@
+"""Step 3: teach the student the teacher's scores.
+
+Of every batch the student scores all query-passage pairs at once (:meth:`layer.train.model.Nano.cross`). The loss is KL
+divergence over each query's passages, a margin loss on score differences, cross entropy of the labels, and the squared
+error of its two pooled cosines against the teacher's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from layer.train.model import Nano, Side
+from layer.train.sampler import Batch, Sampler, exact_counts, pad
+
+SHARPNESS = 15.0
+BUCKETS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a run may vary."""
+
+    steps: int
+    rate: float = 1e-3
+    embedding_rate: float = 5e-4
+    warmup: int = 100
+    kl: float = 1.0
+    margin: float = 0.05
+    label: float = 0.2
+    cosine: float = 8.0
+    average: float = 0.998
+
+
+def score_batch(net: Nano, batch: Batch) -> tuple[Tensor, Tensor, list[int]]:
+    """Return logits [n, m], cosines [n, m, 2] and the order of the passages in them."""
+    query_ids, query_mask = pad(batch.queries, leading=True)
+    queries = net.encode(query_ids, query_mask, 0)
+    order = sorted(range(len(batch.passages)), key=lambda i: len(batch.passages[i]))
+    logits, cosines = [], []
+    for part in np.array_split(np.array(order), BUCKETS):
+        texts = [batch.passages[i] for i in part]
+        passages = net.encode(*pad(texts, leading=False), 1)
+        counts, pairs = exact_counts(query_ids.numpy(), texts)
+        one, two = net.cross(queries, passages, counts, pairs)
+        logits.append(one)
+        cosines.append(two)
+    return torch.cat(logits, 1), torch.cat(cosines, 1), order
+
+
+def losses(logits: Tensor, cosines: Tensor, batch: Batch, order: list[int], recipe: Recipe) -> dict[str, Tensor]:
+    """Return the weighted parts of the loss."""
+    teacher, cosine = torch.from_numpy(batch.teacher[:, order]), torch.from_numpy(batch.cosine[:, order])
+    positive, ignored = torch.from_numpy(batch.positive[:, order]), torch.from_numpy(batch.ignored[:, order])
+    target = SHARPNESS * teacher
+    kl = F.kl_div(logits.log_softmax(1), target.softmax(1), reduction="batchmean")
+    floor = teacher.topk(min(48, teacher.shape[1]), 1).values[:, -1:]
+    weight = torch.where(teacher >= floor, 1.0, 0.05)
+    weight = weight / weight.sum(1, keepdim=True)
+    error = logits - target
+    error = error - (error * weight).sum(1, keepdim=True)
+    margin = (error.square() * weight).sum(1).mean()
+    labelled = positive.any(1)
+    scores = logits.masked_fill(ignored, -1e4)[labelled]
+    label = (scores.logsumexp(1) - scores.masked_fill(~positive[labelled], -1e4).logsumexp(1)).mean() if bool(labelled.any()) else logits.sum() * 0
+    pooled = ((cosines - cosine[..., None]).square() * weight[..., None]).sum(1).mean()
+    return {"kl": recipe.kl * kl, "margin": recipe.margin * margin, "label": recipe.label * label, "cosine": recipe.cosine * pooled}
+
+
+def rate_at(step: int, recipe: Recipe) -> float:
+    """Return the share of the learning rate at a step: linear warm-up, then linear to 2 %."""
+    return min(1.0, (step + 1) / recipe.warmup) * max(0.02, 1 - step / recipe.steps)
+
+
+def distill(net: Nano, sampler: Sampler, recipe: Recipe, checkpoint: Path, hook: Callable[[int, Nano], None] | None = None, every: int = 500) -> Nano:
+    """Train ``net``; resume from ``checkpoint`` where it is there. Returns the averaged network.
+
+    ``hook`` is called every ``every`` steps with the step and the averaged network.
+    """
+    big = [net.embedding.weight]
+    rest = [p for name, p in net.named_parameters() if name != "embedding.weight"]
+    optimiser = torch.optim.AdamW([{"params": big, "lr": recipe.embedding_rate}, {"params": rest, "lr": recipe.rate}], weight_decay=0.0, betas=(0.9, 0.99), fused=True)
+    base = [group["lr"] for group in optimiser.param_groups]
+    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average))
+    start = 0
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, weights_only=True)
+        net.load_state_dict(state["net"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        start = state["step"]
+        sampler.rng = np.random.default_rng(start)
+    seen: dict[str, float] = {}
+    began = time.monotonic()
+    for step in tqdm(range(start, recipe.steps), desc="distilling", initial=start, total=recipe.steps, mininterval=10):
+        for group, full in zip(optimiser.param_groups, base, strict=True):
+            group["lr"] = full * rate_at(step, recipe)
+        batch = sampler.draw()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, cosines, order = score_batch(net, batch)
+        parts = losses(logits.float(), cosines.float(), batch, order, recipe)
+        optimiser.zero_grad()
+        sum(parts.values(), torch.zeros(())).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        if step % 5 == 0:
+            average.update_parameters(net)
+        for name, value in parts.items():
+            seen[name] = 0.98 * seen.get(name, value.item()) + 0.02 * value.item()
+        if (step + 1) % every == 0 or step + 1 == recipe.steps:
+            tqdm.write(f"step {step + 1} {time.monotonic() - began:.0f}s " + " ".join(f"{k} {v:.3f}" for k, v in seen.items()))
+            torch.save({"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, checkpoint)
+            if hook:
+                hook(step + 1, average.module)
+    return average.module

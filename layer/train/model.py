@@ -1,0 +1,267 @@
+"""The nano cross-encoder: one 128-wide layer, a soft-match head and pooled cosines, scored by two small MLPs.
+
+Input is BERT's pair: ``[CLS] query [SEP] passage [SEP]``. With d = 128, a query token i, a passage token j (special
+tokens take part in attention alone, never in matching or pooling)::
+
+    e_t   = E[id_t] / |E[id_t]|                       unit static embedding (int8 in the shipped file)
+    x_t   = sqrt(d) e_t + S[segment_t]                S: one vector for query tokens, one for passage tokens
+    y     = LN(x + O attention(Q x, K x, V x))        two heads; a token attends to its own segment only, and
+                                                      head 0 adds -|t - t'| to its logits (ALiBi with slope 1)
+    h     = LN'(y + W2 relu(W1 y))                    LN' has no affine part, so u_t = h_t / sqrt(d) is a unit vector
+
+    static match M_ij = e_i . e_j, contextual match N_ij = u_i . u_j, exact match X_ij = [id_i = id_j]
+    of each query token:
+      f1, f2 = max_j M_ij, max_j N_ij                 (at least 0)
+      f3, f4 = log(1 + sum_j relu(M_ij - 1/2)), the same of N
+      c      = sum_j X_ij;  f5 = c / (c + k1 (1 - b + b passage_tokens / 128))        (BM25's saturation)
+      f6, f7 = min(1, sum_j X_ij X_i+1,j+1), the same of its left neighbour (i - 1, j - 1)
+    weight  r_i = softplus(R[id_i] + a . h_i);  r_i / sum r
+    S       = sum_i (r_i / sum r) G(f_i, r_i / sum r)                                   G: MLP 8 -> 16 -> 6
+    pools   p_k = sum_t softmax_t(h_t . A_k + A0_k P[id_t]) h_t  (k = 1..4, per segment), p_0 = sum_t P[id_t] e_t
+    logit   = F(S, cos(p_0 query, p_0 passage), cos(C [p_0/|p_0|; p_1..p_4]), ln(query tokens), ln(passage tokens))
+
+A token attends to its own segment only, so states of a query and of a passage are computed once and every query of a
+training batch can be scored with every passage of it (:meth:`Nano.cross`), which is what makes distillation cheap.
+Interaction comes from matching, as in K-NRM (https://arxiv.org/abs/1706.06613) and ColBERT
+(https://arxiv.org/abs/2004.12832).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from layer.train.tokens import CLS, SEP, VOCABULARY_SIZE
+
+WIDTH, HEADS, INNER, POOLS, JOINT = 128, 2, 512, 4, 256
+TERM_FEATURES, TERM_HIDDEN, TERM_OUT, HIDDEN = 8, 16, 6, 32
+SLOPES = (1.0, 0.0)
+SOFT_FLOOR = 0.5
+LENGTH_SCALE = 128.0
+ROOT = math.sqrt(WIDTH)
+WEIGHT_LIMIT, EMBEDDING_LIMIT = 63, 127
+
+
+@dataclass
+class Side:
+    """Encoded texts of one segment: unit states and static embeddings [n, tokens, d] zeroed outside the text."""
+
+    unit: Tensor
+    static: Tensor
+    ids: Tensor
+    content: Tensor
+    pooled: Tensor
+    pooled_static: Tensor
+
+    @property
+    def length(self) -> Tensor:
+        """Tokens a text, float [n]."""
+        return self.content.sum(1).clamp(min=1)
+
+
+class Match(torch.autograd.Function):
+    """Of every query token and passage: max_j and sum_j relu(. - 1/2) of the products with its tokens.
+
+    The match matrix is computed in bfloat16 and again in the backward pass, rather than kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, passages: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Return two float [query tokens, passages] of queries [query tokens, d] and passages [passages, tokens, d]."""
+        q, p = queries.bfloat16(), passages.bfloat16()
+        match = (q @ p.flatten(0, 1).T).view(len(q), *p.shape[:2])
+        best, where = match.max(-1)
+        soft = (match - SOFT_FLOOR).relu_().sum(-1)
+        ctx.save_for_backward(q, p, where, best)
+        return best.float().clamp(min=0), soft.float()
+
+    @staticmethod
+    def backward(ctx: Any, grad_best: Tensor, grad_soft: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Return the gradients of both inputs."""
+        q, p, where, best = ctx.saved_tensors
+        match = (q @ p.flatten(0, 1).T).view(len(q), *p.shape[:2])
+        grad = torch.where(match > SOFT_FLOOR, grad_soft.bfloat16()[..., None], 0.0)
+        at = where.flatten() + torch.arange(where.numel()) * match.shape[2]
+        flat = grad.view(-1)
+        flat[at] = flat[at] + (grad_best * (best > 0)).bfloat16().flatten()
+        grad = grad.flatten(1)
+        return (grad @ p.flatten(0, 1)).float(), (grad.T @ q).float().view(p.shape)
+
+
+def round_input(x: Tensor, largest: float, *, positive: bool) -> Tensor:
+    """Round activations to the uint8 grid that reaches ``largest``; gradients pass where they are within it."""
+    step = largest / (255 if positive else 127)
+    clipped = x.clamp(0 if positive else -largest - step, largest)
+    return clipped + ((clipped / step).round() * step - clipped).detach()
+
+
+def round_weight(weight: Tensor, limit: int, axis: int) -> Tensor:
+    """Round to symmetric integers within ``limit``, with a scale for each index of the other axis; gradients pass."""
+    step = weight.detach().abs().amax(axis, keepdim=True).clamp(min=1e-8) / limit
+    return weight + ((weight / step).round() * step - weight).detach()
+
+
+def perceptron(inner: int, hidden: int, out: int) -> nn.Sequential:
+    """Return a one-hidden-layer ReLU network."""
+    return nn.Sequential(nn.Linear(inner, hidden), nn.ReLU(), nn.Linear(hidden, out))
+
+
+class Nano(nn.Module):
+    """The student. ``embeddings`` [vocabulary, 128] start it; ``idf`` [vocabulary] starts its term weights."""
+
+    def __init__(self, embeddings: Tensor, idf: Tensor) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(VOCABULARY_SIZE, WIDTH, _weight=F.normalize(embeddings, dim=-1))
+        self.term = nn.Embedding(VOCABULARY_SIZE, 2, _weight=torch.stack([idf / 2, idf / 2 - 1], 1))  # R, P
+        self.segment = nn.Parameter(torch.zeros(2, WIDTH))
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
+        self.out = nn.Linear(WIDTH, WIDTH)
+        self.norm = nn.LayerNorm(WIDTH)
+        self.up = nn.Linear(WIDTH, INNER)
+        self.down = nn.Linear(INNER, WIDTH)
+        self.importance = nn.Linear(WIDTH, 1)
+        self.pools = nn.Linear(WIDTH, POOLS)
+        self.pools_static = nn.Parameter(torch.full((POOLS,), 0.5))
+        self.joint = nn.Linear(WIDTH * (POOLS + 1), JOINT, bias=False)
+        self.saturation = nn.Parameter(torch.tensor([0.4, 0.0]))  # softplus -> k1, sigmoid -> b
+        self.per_term = perceptron(TERM_FEATURES, TERM_HIDDEN, TERM_OUT)
+        self.score = perceptron(TERM_OUT + 4, HIDDEN, 1)
+        self.linear = nn.Linear(TERM_OUT + 4, 1)
+        self.ranges: dict[str, float] = {}
+        with torch.no_grad():
+            self.qkv.weight.mul_(0.5)
+            self.qkv.weight[:WIDTH] += 0.5 * torch.eye(WIDTH)
+            self.qkv.weight[WIDTH : 2 * WIDTH] += 0.5 * torch.eye(WIDTH)
+            self.out.weight.mul_(0.3)
+            self.down.weight.mul_(0.3)
+            self.importance.weight.zero_()
+            self.pools.weight.mul_(0.3)
+            self.joint.weight.mul_(0.3)
+            self.joint.weight[:WIDTH, :WIDTH] += torch.eye(WIDTH)
+            for k in range(1, POOLS + 1):
+                self.joint.weight[WIDTH:, k * WIDTH : (k + 1) * WIDTH] += torch.eye(WIDTH) / POOLS
+            self.linear.weight.zero_()
+            self.linear.weight[0, TERM_OUT] = 3.0
+            self.linear.weight[0, TERM_OUT + 1] = 6.0
+
+    def dense(self, name: str, x: Tensor) -> Tensor:
+        """Apply a linear layer; rounded as the int8 graph rounds it where ``ranges`` knows its input."""
+        module = getattr(self, name)
+        if name not in self.ranges:
+            return module(x)
+        return F.linear(round_input(x, self.ranges[name], positive=name == "down"), round_weight(module.weight, WEIGHT_LIMIT, 1), module.bias)
+
+    def layer(self, x: Tensor, bias: Tensor) -> Tensor:
+        """Return states with unit norm, [n, tokens, d]; ``bias`` is added to attention logits [n or 1, heads, tokens, tokens]."""
+        rows, tokens, _ = x.shape
+        q, k, v = self.dense("qkv", x).view(rows, tokens, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+        share = (q @ k.transpose(2, 3) * (WIDTH // HEADS) ** -0.5 + bias.to(q.dtype)).softmax(-1).to(v.dtype)
+        mixed = (share @ v).transpose(1, 2).reshape(rows, tokens, WIDTH)
+        y = self.norm((x + self.dense("out", mixed)).float())
+        return F.layer_norm((y + self.dense("down", F.relu(self.dense("up", y)))).float(), (WIDTH,), eps=1e-6) / ROOT
+
+    def pool(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the joint and the static unit vector of each text, [n, 256] and [n, d]."""
+        weight = self.term.weight[:, 1][ids]
+        logits = F.linear(unit * ROOT, self.pools.weight, self.pools.bias) + weight[..., None] * self.pools_static
+        share = logits.float().masked_fill(~content[..., None], -1e4).softmax(1)
+        pooled = (share.transpose(1, 2) @ unit).flatten(1) * ROOT
+        flat = F.normalize(((F.softplus(weight) * content)[:, None] @ static)[:, 0], dim=-1)
+        return F.normalize(self.dense("joint", torch.cat([flat * ROOT, pooled], 1)).float(), dim=-1), flat
+
+    def static_of(self, ids: Tensor) -> Tensor:
+        """Return unit static embeddings."""
+        rows = F.normalize(self.embedding(ids), dim=-1)
+        if not self.ranges:
+            return rows
+        largest = self.ranges["embedding"]
+        step = largest / EMBEDDING_LIMIT
+        return rows + ((rows / step).round() * step - rows).detach()
+
+    def encode(self, ids: Tensor, mask: Tensor, segment: int) -> Side:
+        """Encode texts of one segment alone: ``[CLS] text [SEP]`` for queries (0), ``text [SEP]`` for passages (1)."""
+        static = self.static_of(ids)
+        unit = self.layer(static * ROOT + self.segment[segment], alibi(ids.shape[1], mask))
+        content = mask & (ids != CLS) & (ids != SEP)
+        keep = content[..., None]
+        unit, static = unit * keep, static * keep
+        pooled, flat = self.pool(unit, static, ids, content)
+        return Side(unit, static, ids, content, pooled, flat)
+
+    def weights(self, side: Side) -> Tensor:
+        """Return each query token's share of the query, [n, tokens]."""
+        raw = F.softplus(self.term.weight[:, 0][side.ids] + self.importance(side.unit * ROOT).squeeze(-1).float()) * side.content
+        return raw / raw.sum(1, keepdim=True).clamp(min=1e-6)
+
+    def head(self, best: Tensor, soft: Tensor, counts: Tensor, pairs: Tensor, share: Tensor, cosines: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits [...] of the features of each pair.
+
+        Shapes: best and soft [2, ..., query tokens] (static, contextual), counts [..., query tokens],
+        pairs [2, ..., query tokens] (right and left neighbour), share [..., query tokens], cosines [..., 2], lengths [..., 2].
+        """
+        k1, b = F.softplus(self.saturation[0]), torch.sigmoid(self.saturation[1])
+        exact = counts / (counts + k1 * (1 - b + b * lengths[..., 1:] / LENGTH_SCALE))
+        features = torch.stack([best[0], best[1], soft[0].log1p(), soft[1].log1p(), exact, pairs[0], pairs[1], share], -1)
+        terms = (self.per_term(features) * share[..., None]).sum(-2)
+        whole = torch.cat([terms, cosines, lengths.log() / 4], -1)
+        return (self.score(whole) + self.linear(whole)).squeeze(-1)
+
+    def cross(self, queries: Side, passages: Side, counts: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Score every query with every passage; counts [n, m, query tokens], pairs [2, n, m, query tokens].
+
+        Returns logits [n, m] and cosines [n, m, 2] (static, joint).
+        """
+        n, tokens, _ = queries.unit.shape
+        m = len(passages.unit)
+        best, soft = [], []
+        for q, p in ((queries.static, passages.static), (queries.unit, passages.unit)):
+            one, all_ = Match.apply(q.flatten(0, 1), p)
+            best.append(one.view(n, tokens, m).transpose(1, 2))
+            soft.append(all_.view(n, tokens, m).transpose(1, 2))
+        cosines = torch.stack([queries.pooled_static @ passages.pooled_static.T, queries.pooled @ passages.pooled.T], -1)
+        lengths = torch.stack([queries.length[:, None].expand(n, m), passages.length[None].expand(n, m)], -1)
+        share = self.weights(queries)[:, None].expand(n, m, tokens)
+        logits = self.head(torch.stack(best), torch.stack(soft), counts, pairs, share, cosines, lengths)
+        return logits, cosines
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+        """Return logits [batch, 1] of BERT-shaped pairs, as the shipped graph does."""
+        mask = attention_mask.bool()
+        second = (token_type_ids == 1) & mask
+        content = mask & (input_ids != CLS) & (input_ids != SEP)
+        tokens = int((mask & ~second).sum(1).max())
+        static = self.static_of(input_ids)
+        same = (second[:, :, None] == second[:, None, :]) & mask[:, None, :]
+        bias = torch.where(same[:, None], 0.0, -1e4) + distance(input_ids.shape[1])
+        unit = self.layer(static * ROOT + self.segment[token_type_ids], bias)
+        sides = []
+        for keep, upto in ((content & ~second, tokens), (content & second, input_ids.shape[1])):
+            u, s, i = unit[:, :upto] * keep[:, :upto, None], static[:, :upto] * keep[:, :upto, None], input_ids[:, :upto]
+            sides.append(Side(u, s, i, keep[:, :upto], *self.pool(u, s, i, keep[:, :upto])))
+        query, passage = sides
+        matches = [query.static @ passage.static.transpose(1, 2), query.unit @ passage.unit.transpose(1, 2)]
+        best = torch.stack([match.amax(-1).clamp(min=0) for match in matches])
+        soft = torch.stack([(match - SOFT_FLOOR).relu().sum(-1) for match in matches])
+        exact = ((query.ids[:, :, None] == passage.ids[:, None, :]) & query.content[:, :, None] & passage.content[:, None, :]).float()
+        right = F.pad((exact[:, :-1, :-1] * exact[:, 1:, 1:]).sum(-1).clamp(max=1), (0, 1))
+        pairs = torch.stack([right, F.pad(right, (1, 0))[:, :-1]])
+        cosines = torch.stack([(query.pooled_static * passage.pooled_static).sum(-1), (query.pooled * passage.pooled).sum(-1)], -1)
+        lengths = torch.stack([query.length, passage.length], -1)
+        lengths = lengths[:, None].expand(-1, 1, -1)[:, 0]
+        return self.head(best, soft, exact.sum(-1), pairs, self.weights(query), cosines, lengths)[:, None]
+
+
+def distance(tokens: int) -> Tensor:
+    """Return ALiBi's bias [1, heads, tokens, tokens], minus slope times distance (https://arxiv.org/abs/2108.12409)."""
+    place = torch.arange(tokens)
+    return -torch.tensor(SLOPES)[None, :, None, None] * (place[:, None] - place[None]).abs()
+
+
+def alibi(tokens: int, mask: Tensor) -> Tensor:
+    """Return the attention bias of texts encoded alone, [n, heads, tokens, tokens]."""
+    return distance(tokens) + torch.where(mask, 0.0, -1e4)[:, None, None, :]
