@@ -55,6 +55,26 @@ class ModelNotFound(RerankError):
     """The model asked for is not served here and unknown names are refused (``RERANK_MODEL_STRICT``)."""
 
 
+class ObjectNotFound(RerankError):
+    """The S3 object named does not exist, or not in the version named."""
+
+
+class ObjectChanged(RerankError):
+    """The S3 object is no longer the version that the work began with."""
+
+
+class CorruptObject(RerankError):
+    """The S3 object is not what it should be: broken gzip, not text, not JSON."""
+
+
+class RunConflict(RerankError):
+    """A batch run of this name exists already, with other input or other settings."""
+
+
+class StorageError(RerankError):
+    """S3 kept failing or throttling, however often it was tried."""
+
+
 class PayloadTooLarge(RerankError):
     """The request body is over the limit."""
 
@@ -95,6 +115,11 @@ HTTP_ANSWERS: dict[type[RerankError], Answer] = {
     RouteNotFound: Answer(404, "NotFound"),
     ModelNotFound: Answer(404, "ModelNotFound"),
     MethodNotAllowed: Answer(405, "MethodNotAllowed"),
+    ObjectNotFound: Answer(404, "NotFound"),
+    ObjectChanged: Answer(409, "Conflict"),
+    CorruptObject: Answer(422, "Validation"),
+    RunConflict: Answer(409, "Conflict"),
+    StorageError: Answer(503, "Storage"),
     PayloadTooLarge: Answer(413, "PayloadTooLarge"),
     UnsupportedEncoding: Answer(415, "UnsupportedEncoding"),
     Overloaded: Answer(429, "Overloaded"),
