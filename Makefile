@@ -12,6 +12,11 @@ export SAM_CLI_TELEMETRY := 0
 
 BIN = .venvs/$(1)/bin
 
+# What the stack is built for. They reach SAM's makefile builds, which run the targets at the end, by the environment.
+export ARCH ?= arm64
+export RUNTIME ?= 3.13
+export MODEL ?= layer/nano
+
 ##@ Start here
 
 .PHONY: help
@@ -44,6 +49,28 @@ lock: .venvs/build/.ready ## Pin the newest versions with their hashes (GROUP= f
 clean: ## Remove what was built (the environments stay: rm -r .venvs)
 	rm -rf .aws-sam .build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venvs/*' -prune -exec rm -rf {} +
+
+##@ Build
+
+.PHONY: build
+build: .venvs/infra/.ready .venvs/build/.ready ## Build the stack for deployment (ARCH=arm64|x86_64 RUNTIME=3.13 MODEL=folder)
+	$(call BIN,infra)/sam build --parameter-overrides Architecture=$(ARCH) Runtime=python$(RUNTIME)
+
+.PHONY: package
+package: .venvs/build/.ready ## Pack layers and function into reproducible zips with their sha256 (ARCH= RUNTIME= MODEL=)
+	$(call BIN,build)/python -m layer.package --architecture $(ARCH) --python $(RUNTIME) --model $(MODEL)
+
+.PHONY: verify
+verify: .venvs/infra/.ready ## Check artefacts against their manifests (WHAT=folder, zip or layer ARN; default: what was built)
+	$(call BIN,infra)/python -m layer.verify $(or $(WHAT),$(addprefix .aws-sam/build/,DependencyLayer ModelLayer RerankFunction))
+
+# What `sam build` calls for the resources of template.yaml that are built by make.
+.PHONY: build-DependencyLayer build-ModelLayer build-RerankFunction
+build-DependencyLayer: ARTEFACT = dependencies
+build-ModelLayer: ARTEFACT = model
+build-RerankFunction: ARTEFACT = function
+build-DependencyLayer build-ModelLayer build-RerankFunction: .venvs/build/.ready
+	$(call BIN,build)/python -m layer.build $(ARTEFACT) "$(ARTIFACTS_DIR)" --architecture $(ARCH) --python $(RUNTIME) --model $(MODEL)
 
 # An environment per group of pyproject.toml, from its hash-pinned lock.
 .PRECIOUS: .venvs/%/.ready
