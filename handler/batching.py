@@ -5,6 +5,7 @@ The budget bounds the memory and the time between two looks at the clock, whatev
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from handler.encoding import ID_BYTES, Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,18 +33,20 @@ class MicroBatch(NamedTuple):
 
 
 def micro_batches(
-    query: EncodedQuery, chunks: Sequence[Chunk], *, budget: int = TOKEN_BUDGET, in_order: bool = False
+    query: EncodedQuery, chunks: Iterable[Chunk], *, budget: int = TOKEN_BUDGET, in_order: bool = False
 ) -> Iterator[MicroBatch]:
     """Yield all ``chunks`` in micro-batches of at most ``budget`` tokens, padding included (a longer chunk goes alone).
 
     Chunks are sorted by length; with ``in_order`` only within windows of ``ORDERED_WINDOW``, so that those which come
-    first in ``chunks`` are scored first. The arrays of a batch are reused by the next one.
+    first in ``chunks`` are scored first, and the rest is not even tokenised where the caller's time runs out. The
+    arrays of a batch are reused by the next one.
     """
-    window = ORDERED_WINDOW if in_order else max(len(chunks), 1)
+    window = ORDERED_WINDOW if in_order else None
+    rest = iter(chunks)
     question = len(query.ids) // ID_BYTES
     ids, mask, types = (np.empty(budget, np.int64) for _ in range(3))
-    for begin in range(0, len(chunks), window):
-        for group in _groups(sorted(chunks[begin : begin + window], key=_bytes), budget):
+    while ready := sorted(islice(rest, window), key=_bytes):
+        for group in _groups(ready, budget):
             rows, tokens = len(group), group[-1].length
             if rows * tokens > len(ids):
                 ids, mask, types = (np.empty(rows * tokens, np.int64) for _ in range(3))

@@ -25,6 +25,7 @@ MAX_REQUEST_CHARS = 5_000_000
 MAX_QUERY_CHARS = 100_000
 MAX_NESTING = 32
 
+MIN_CHUNK_TOKENS = 16
 DEFAULT_OVERLAP_TOKENS = 32
 DEFAULT_MAX_CHUNKS = 10
 
@@ -33,17 +34,21 @@ Aggregation = Literal["max", "mean", "first", "top_k_mean"]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A candidate text. ``id`` and ``meta`` come back as the caller gave them; ``score`` is of the first stage."""
+    """A candidate text. ``id`` and ``meta`` come back as the caller gave them.
+
+    ``score`` (higher is better) or ``rank`` (from 1) is what the first stage said of it.
+    """
 
     text: str
     id: str | int | None = None
     meta: Mapping[str, Any] | None = None
     score: float | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How a passage longer than the model's window is scored.
+    """How a passage longer than ``chunk_tokens`` is scored; None stands for all that the model's window holds.
 
     It is split into chunks that overlap by ``overlap_tokens``, at most ``max_chunks_per_doc`` of them over at most
     ``max_tokens_per_doc`` tokens; their logits become one by ``mode`` (``top_k`` serves ``top_k_mean`` alone).
@@ -52,16 +57,17 @@ class Chunking:
     mode: Aggregation = "max"
     max_chunks_per_doc: int = DEFAULT_MAX_CHUNKS
     max_tokens_per_doc: int | None = None
+    chunk_tokens: int | None = None
     overlap_tokens: int = DEFAULT_OVERLAP_TOKENS
     top_k: int = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """How first-stage evidence joins the model's score.
+    """How first-stage evidence joins the model's score, ``weight`` of the one and ``1 - weight`` of the other.
 
-    ``weighted`` adds z-scores, ``weight`` of the first stage and ``1 - weight`` of the model; ``rrf`` is reciprocal
-    rank fusion with constant ``k`` (Cormack, Clarke and Buettcher, SIGIR 2009).
+    ``weighted`` adds z-scores over the request's passages; ``rrf`` is reciprocal rank fusion with constant ``k``
+    (Cormack, Clarke and Buettcher, SIGIR 2009), of which ``weight`` 0.5 is the original.
     """
 
     method: Literal["rrf", "weighted"] = "weighted"
@@ -108,24 +114,34 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class BestChunk(Span):
+    """The chunk of a passage that scored highest; ``index`` is its place among the passage's chunks."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One passage's place in a ranking.
 
     ``index`` is its position in the request; ``score`` is what the caller asked for (sigmoid by default, the logit
-    with ``raw_scores``, a fused score with ``fusion``), always finite. ``scored`` is false where the deadline came
-    first. ``tokens_in`` and ``tokens_used`` differ where the passage was cut; ``chunks`` counts the pieces scored and
-    ``best_chunk`` is the span of the best one.
+    with ``raw_scores``, a fused score with ``fusion``), always finite. ``model_score`` is the model's alone, on the
+    same scale, and what a threshold is held against. ``scored`` is false where the deadline came first:
+    ``model_score`` and ``logit`` are None, and ``score`` is a stand-in below every real one. ``tokens_in`` and
+    ``tokens_used`` differ where the passage was cut; ``chunks`` counts the pieces scored, and ``best_chunk`` is there
+    where they are several or do not hold the whole.
     """
 
     index: int
     passage: Passage
     score: float
     logit: float | None
+    model_score: float | None = None
     scored: bool = True
     tokens_in: int = 0
     tokens_used: int = 0
     chunks: int = 1
-    best_chunk: Span | None = None
+    best_chunk: BestChunk | None = None
     spans: tuple[Span, ...] | None = None
 
 
@@ -144,11 +160,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Milliseconds spent tokenising, scoring, and in all."""
+    """Milliseconds spent tokenising, in the model, in all, and (part of the whole) on highlights."""
 
     encode: float
     score: float
     total: float
+    highlight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +178,11 @@ class ModelId:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a dry run foretells: scoring time in milliseconds and Lambda's price for it in US dollars."""
+    """What a dry run foretells: milliseconds to rank, and Lambda's price in US dollars at ``memory_mb`` of memory."""
 
     milliseconds: float
     usd: float
+    memory_mb: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +235,11 @@ RANK_REQUEST_SCHEMA: dict[str, Any] = {
                     "id": {"type": ["string", "integer", "null"], "description": "a string or an integer"},
                     "meta": {"type": ["object", "null"], "description": "an object"},
                     "score": {"type": ["number", "null"], "description": "a number, the first stage's score"},
+                    "rank": {
+                        "type": ["integer", "null"],
+                        "minimum": 1,
+                        "description": "an integer of at least 1, the first stage's rank",
+                    },
                 },
             },
         },
@@ -239,6 +262,11 @@ RANK_REQUEST_SCHEMA: dict[str, Any] = {
                 },
                 "max_chunks_per_doc": {**_POSITIVE, "description": "an integer of at least 1"},
                 "max_tokens_per_doc": {**_POSITIVE, "description": "an integer of at least 1"},
+                "chunk_tokens": {
+                    "type": "integer",
+                    "minimum": MIN_CHUNK_TOKENS,
+                    "description": f"an integer of at least {MIN_CHUNK_TOKENS}",
+                },
                 "overlap_tokens": {
                     "type": "integer",
                     "minimum": 0,
@@ -335,7 +363,7 @@ def _check_encodable(text: str | int, path: _Path) -> None:
 
 # Only names of the contract are ever repeated to the caller: a key of their own may hold anything.
 _KNOWN_NAMES = frozenset(RANK_REQUEST_SCHEMA["properties"]) | {
-    "documents", "id", "input", "inputs", "meta", "queries", "score", "sources", "text", "texts",
+    "documents", "id", "input", "inputs", "meta", "queries", "rank", "score", "sources", "text", "texts",
 }  # fmt: skip
 
 

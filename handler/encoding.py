@@ -9,13 +9,14 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
-from handler.errors import ModelError
+from handler.errors import ModelError, UnprocessableRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
     from tokenizers import Tokenizer
 
+    from handler.contract import Chunking
     from handler.model import Model
 
 ID_BYTES = array("i").itemsize
@@ -34,28 +35,22 @@ class EncodedQuery(NamedTuple):
 class Chunk(NamedTuple):
     """A passage, or a part of one, joined to the query: the packed int32 ids of the sequence that the model reads.
 
-    ``start`` and ``end`` are the passage's tokens that it covers, ``tokens`` is how many the whole passage has and
-    ``truncated`` says that some were left out altogether.
+    The passage has ``tokens`` tokens, of which its chunks, ``parts`` in number, cover ``used``. ``part`` is this
+    one's place among them and ``span`` its code points ``[start, end)`` in the text; None stands for the whole text.
     """
 
     passage: int
     ids: bytes
-    start: int
-    end: int
     tokens: int
-    truncated: bool
+    used: int
+    parts: int = 1
+    part: int = 0
+    span: tuple[int, int] | None = None
 
     @property
     def length(self) -> int:
         """The length of the sequence in tokens, special tokens included."""
         return len(self.ids) // ID_BYTES
-
-
-class EncodedPassages(NamedTuple):
-    """``chunks`` of the distinct passages; ``first[i]`` is the first passage with the same text as passage ``i``."""
-
-    chunks: list[Chunk]
-    first: list[int]
 
 
 class WordCache(dict[str, bytes]):
@@ -86,34 +81,59 @@ class Encoder:
 
     def __init__(self, model: Model) -> None:
         manifest, tokenizer = model.manifest, model.tokenizer
-        self._ids = WordCache(tokenizer).ids
+        self._tokenizer = tokenizer
+        self._words = WordCache(tokenizer)
         self._cls, self._sep = (_packed([special_id(tokenizer, token)]) for token in ("[CLS]", "[SEP]"))
         self._window = manifest.window
         self._max_query_tokens = manifest.max_query_tokens
 
     def encode_query(self, text: str) -> EncodedQuery:
         """Tokenise the query once; it is cut to the model's ``max_query_tokens``."""
-        ids = self._ids(text)
+        ids = self._words.ids(text)
         tokens = len(ids) // ID_BYTES
         kept = ids[: self._max_query_tokens * ID_BYTES]
         return EncodedQuery(self._cls + kept + self._sep, tokens, tokens > self._max_query_tokens)
 
-    def encode_passages(self, query: EncodedQuery, texts: Sequence[str]) -> EncodedPassages:
-        """One chunk per distinct passage, cut to what the query leaves of the model's window."""
+    def chunks(
+        self, query: EncodedQuery, passages: Iterable[tuple[int, str]], chunking: Chunking, *, whole: bool = False
+    ) -> Iterator[Chunk]:
+        """Tokenise numbered texts as the chunks are asked for: one chunk each, or several of a long text.
+
+        With ``whole``, raises ``UnprocessableRequest`` naming the passage that the window cannot hold, or of which
+        ``max_tokens_per_doc`` would leave something out.
+        """
+        room = self._room(query, chunking)
+        limit = min(room, chunking.max_tokens_per_doc or room)
+        for index, text in passages:
+            ids = self._words.ids(text)
+            tokens = len(ids) // ID_BYTES
+            if tokens <= limit:
+                yield Chunk(index, query.ids + ids + self._sep, tokens, tokens)
+            elif whole:
+                raise UnprocessableRequest(
+                    f"passage {index} has {tokens} tokens and {limit} can be read without truncation or chunking",
+                    f"passages[{index}]",
+                )
+            else:
+                yield from self._parts(query, index, text, chunking)
+
+    def _room(self, query: EncodedQuery, chunking: Chunking) -> int:
+        """The passage tokens that one chunk holds."""
         room = self._window - len(query.ids) // ID_BYTES - 1
-        chunks: list[Chunk] = []
-        first: list[int] = []
-        seen: dict[str, int] = {}
-        for index, text in enumerate(texts):
-            original = seen.setdefault(text, index)
-            first.append(original)
-            if original == index:
-                ids = self._ids(text)
-                tokens = len(ids) // ID_BYTES
-                kept = min(tokens, room)
-                sequence = query.ids + ids[: kept * ID_BYTES] + self._sep
-                chunks.append(Chunk(index, sequence, 0, kept, tokens, tokens > room))
-        return EncodedPassages(chunks, first)
+        return min(room, chunking.chunk_tokens or room)
+
+    def _parts(self, query: EncodedQuery, index: int, text: str, chunking: Chunking) -> Iterator[Chunk]:
+        from handler.chunking import windows, words
+
+        ids = self._words.ids(text)
+        found = words(text, lambda word: len(self._words[word]) // ID_BYTES, self._tokenizer)
+        tokens = len(ids) // ID_BYTES
+        most = 1 if chunking.mode == "first" else chunking.max_chunks_per_doc
+        limit = min(tokens, chunking.max_tokens_per_doc or tokens)
+        ranges = list(windows(found, self._room(query, chunking), chunking.overlap_tokens, most, limit))
+        for part, (first, last) in enumerate(ranges):
+            sequence = query.ids + ids[first * ID_BYTES : last * ID_BYTES] + self._sep
+            yield Chunk(index, sequence, tokens, ranges[-1][1], len(ranges), part, found.span(first, last))
 
 
 def special_id(tokenizer: Tokenizer, token: str) -> int:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from handler import scoring
 from handler.batching import micro_batches
-from handler.contract import ModelId, Ranking, RankRequest, Result, Timings, Usage
-from handler.encoding import ID_BYTES, Encoder
-from handler.errors import DeadlineExceeded, ModelError
+from handler.contract import Chunking, ModelId, Ranking, RankRequest, Timings, Usage
+from handler.encoding import Encoder
+from handler.errors import DeadlineExceeded, InvalidRequest, ModelError, UnprocessableRequest
 from handler.model import Model, load
+from handler.results import ranked_results
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
+    from handler.contract import Highlighting, Passage, Result
+    from handler.encoding import Chunk, EncodedQuery
     from handler.runtime import Clock
+    from handler.scoring import Floats
+
+
+class Run(NamedTuple):
+    """The chunks that were scored in time, their logits, and the seconds spent in the model."""
+
+    chunks: list[Chunk]
+    logits: list[float]
+    seconds: float
+
+    @property
+    def tokens(self) -> int:
+        """Tokens put through the model, padding left out."""
+        return sum(chunk.length for chunk in self.chunks)
 
 
 class Ranker:
@@ -37,68 +54,109 @@ class Ranker:
     def rank(self, request: RankRequest, clock: Clock) -> Ranking:
         """Score every passage of ``request`` and order them, best first; ties keep input order.
 
-        Raises ``DeadlineExceeded`` where the clock runs out and the request asks for all scores or none, and
-        ``ModelError`` where the model gives a score that is not finite.
+        Where the clock runs out, the passages scored by then come first and the others after them. Raises
+        ``DeadlineExceeded`` where the request wants all scores or none, ``UnprocessableRequest`` where it refuses
+        the truncation that it would need, ``InvalidRequest`` for fusion with nothing to fuse, and ``ModelError``
+        where the model gives a score that is not finite.
         """
         query = self._encoder.encode_query(request.query)
-        encoded = self._encoder.encode_passages(query, [passage.text for passage in request.passages])
-        encoded_at = perf_counter()
+        prior = scoring.first_stage(request.passages)
+        if request.fusion is not None and prior is None:
+            raise InvalidRequest('fusion needs the "score" or "rank" that the first stage gave the passages', "fusion")
+        same = _first_of_same(request.passages)
+        chunks = self._chunks(request, query, same, prior)
+        if request.dry_run:
+            return self._foretell(query, list(chunks), same, clock)
 
-        logits = np.full(len(request.passages), np.nan, np.float32)
-        tokens = 0
-        for batch in micro_batches(query, encoded.chunks, in_order=clock.deadline is not None):
-            if clock.expired():
-                break
-            logits[[chunk.passage for chunk in batch.chunks]] = self._finite(self._model.logits(batch))
-            tokens += sum(len(chunk.ids) for chunk in batch.chunks) // ID_BYTES
+        run = self._score(query, chunks, clock)
         scored_at = perf_counter()
-
-        logits = logits[encoded.first]
-        unscored = int(np.isnan(logits).sum())
+        found = scoring.evidence(run.chunks, run.logits, request.chunking)
+        unscored = sum(first not in found for first in same)
         if unscored and request.on_deadline == "error":
             raise DeadlineExceeded(f"the time allowed ran out with {unscored} passages unscored")
-        results = self._results(request, logits)
+        results = ranked_results(request, [found.get(first) for first in same], prior, self._model.manifest)
+        highlights = Run([], [], 0.0)
+        if request.highlighting is not None:
+            results, highlights = self._highlight(results, request.highlighting, query, clock)
         return Ranking(
             results=results,
             model=self.model_id,
-            usage=Usage(
-                passages=len(request.passages),
-                tokens=tokens,
-                chunks=len(encoded.chunks),
-                truncated=sum(chunk.truncated for chunk in encoded.chunks),
-                query_truncated=query.truncated,
-            ),
+            usage=_usage(query, run.chunks, same, highlights.tokens),
             timings=Timings(
-                encode=(encoded_at - clock.began) * 1000,
-                score=(scored_at - encoded_at) * 1000,
+                encode=(scored_at - clock.began - run.seconds) * 1000,
+                score=run.seconds * 1000,
+                highlight=highlights.seconds * 1000,
                 total=(perf_counter() - clock.began) * 1000,
             ),
             unscored=unscored,
         )
 
-    def _results(self, request: RankRequest, logits: NDArray[np.float32]) -> tuple[Result, ...]:
-        scores = logits.astype(np.float64) if request.raw_scores else self._sigmoid(logits)
-        # A stable sort of the negated scores puts the best first, keeps ties in order and NaN (unscored) last.
-        order = np.argsort(-scores, kind="stable").tolist()
-        results = (
-            Result(
-                index=index,
-                passage=request.passages[index],
-                score=0.0 if np.isnan(scores[index]) else float(scores[index]),
-                logit=float(logits[index]),
-                scored=not np.isnan(scores[index]),
-            )
-            for index in order
-        )
-        kept = [r for r in results if request.score_threshold is None or r.score >= request.score_threshold]
-        return tuple(kept[: request.top_n])
+    def _chunks(
+        self, request: RankRequest, query: EncodedQuery, same: Sequence[int], prior: Floats | None
+    ) -> Iterable[Chunk]:
+        """The chunks of the distinct passages, the first stage's best first, tokenised as they are asked for."""
+        whole = request.truncation == "error"
+        if whole and query.truncated:
+            raise UnprocessableRequest(f"query has {query.tokens} tokens and would be truncated", "query")
+        order = range(len(same)) if prior is None else scoring.descending(prior, None).tolist()
+        texts = ((index, request.passages[index].text) for index in order if same[index] == index)
+        chunks = self._encoder.chunks(query, texts, request.chunking, whole=whole)
+        return list(chunks) if whole else chunks  # whether a request is refused must not depend on the clock
 
-    def _sigmoid(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        manifest = self._model.manifest
-        return 1 / (1 + np.exp(-(logits.astype(np.float64) / manifest.temperature + manifest.bias)))
+    def _score(self, query: EncodedQuery, chunks: Iterable[Chunk], clock: Clock) -> Run:
+        """Score as many of ``chunks`` as the clock allows; it is read before each micro-batch."""
+        scored: list[Chunk] = []
+        logits: list[float] = []
+        seconds = 0.0
+        for batch in micro_batches(query, chunks, in_order=clock.deadline is not None):
+            if clock.expired():
+                break
+            began = perf_counter()
+            values = self._model.logits(batch)
+            seconds += perf_counter() - began
+            if not np.isfinite(values).all():
+                raise ModelError("the model gave a score that is not finite")
+            scored += batch.chunks
+            logits += values.tolist()
+        return Run(scored, logits, seconds)
 
-    @staticmethod
-    def _finite(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not np.isfinite(logits).all():
-            raise ModelError("the model gave a score that is not finite")
-        return logits
+    def _highlight(
+        self, results: tuple[Result, ...], wanted: Highlighting, query: EncodedQuery, clock: Clock
+    ) -> tuple[tuple[Result, ...], Run]:
+        """Score the sentences of the results by the same model, within the budget that ``highlighting`` states."""
+        from handler import highlighting
+
+        sentences = highlighting.candidates(results)
+        texts = ((place, results[s.place].passage.text[s.start : s.end]) for place, s in enumerate(sentences))
+        chunks = highlighting.within_budget(self._encoder.chunks(query, texts, Chunking()))
+        run = self._score(query, chunks, clock)
+        found = scoring.evidence(run.chunks, run.logits, Chunking())
+        logits = np.array([evidence.logit for evidence in found.values()])
+        scores = dict(zip(found, scoring.calibrated(logits, self._model.manifest).tolist(), strict=True))
+        return highlighting.with_spans(results, sentences, scores, wanted), run
+
+    def _foretell(self, query: EncodedQuery, chunks: list[Chunk], same: Sequence[int], clock: Clock) -> Ranking:
+        """The answer to a dry run: tokens counted, time and price estimated, nothing scored."""
+        from handler.estimate import estimate
+
+        encode = (perf_counter() - clock.began) * 1000
+        foretold = estimate(self._model, query, chunks, encode)
+        timings = Timings(encode=encode, score=0.0, total=(perf_counter() - clock.began) * 1000)
+        return Ranking((), self.model_id, _usage(query, chunks, same), timings, estimate=foretold)
+
+
+def _first_of_same(passages: Sequence[Passage]) -> list[int]:
+    """For each passage the first one with the same text, so that equal texts are scored once and equally."""
+    first: dict[str, int] = {}
+    return [first.setdefault(passage.text, index) for index, passage in enumerate(passages)]
+
+
+def _usage(query: EncodedQuery, chunks: Sequence[Chunk], same: Sequence[int], more_tokens: int = 0) -> Usage:
+    cut = {chunk.passage for chunk in chunks if chunk.used < chunk.tokens}
+    return Usage(
+        passages=len(same),
+        tokens=sum(chunk.length for chunk in chunks) + more_tokens,
+        chunks=len(chunks),
+        truncated=sum(first in cut for first in same) if cut else 0,
+        query_truncated=query.truncated,
+    )

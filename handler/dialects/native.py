@@ -16,7 +16,6 @@ from handler.contract import (
     check_json,
     validate_request,
 )
-from handler.dialects.protocol import Dialect
 from handler.errors import InvalidRequest
 
 
@@ -28,6 +27,11 @@ def parse(body: object) -> RankRequest:
     if not isinstance(body, dict):
         raise InvalidRequest("the request must be a JSON object")
     check_json(body)
+    return read(body)
+
+
+def read(body: dict[str, Any]) -> RankRequest:
+    """A ``RankRequest`` from native fields that ``check_json`` has passed. Raises ``InvalidRequest``."""
     fields = _without_nulls(body)
     if "top_k" in fields:
         fields.setdefault("top_n", fields["top_k"])
@@ -57,7 +61,7 @@ def parse(body: object) -> RankRequest:
 def render(ranking: Ranking, request: RankRequest) -> dict[str, Any]:
     """The response body; ``text`` and ``meta`` come back only with ``return_passages``."""
     body: dict[str, Any] = {
-        "results": [_render_result(result, request.return_passages) for result in ranking.results],
+        "results": [_render_result(result, request) for result in ranking.results],
         "model": {"name": ranking.model.name, "revision": ranking.model.revision},
         "usage": {
             "passages": ranking.usage.passages,
@@ -69,32 +73,49 @@ def render(ranking: Ranking, request: RankRequest) -> dict[str, Any]:
         "timings_ms": {
             "encode": round(ranking.timings.encode, 3),
             "score": round(ranking.timings.score, 3),
+            "highlight": round(ranking.timings.highlight, 3),
             "total": round(ranking.timings.total, 3),
         },
     }
     if ranking.partial:
         body["meta"] = {"partial": True, "unscored": ranking.unscored}
-    if ranking.estimate is not None:
-        body["estimate"] = {"ms": round(ranking.estimate.milliseconds, 3), "usd": ranking.estimate.usd}
-    return body
+    return body | estimate(ranking)
 
 
-def _render_result(result: Result, with_passage: bool) -> dict[str, Any]:
-    passage = result.passage
+def estimate(ranking: Ranking) -> dict[str, Any]:
+    """What a dry run foretells, where there was one."""
+    if ranking.estimate is None:
+        return {}
+    told = ranking.estimate
+    return {"estimate": {"ms": round(told.milliseconds, 3), "usd": told.usd, "memory_mb": told.memory_mb}}
+
+
+def _render_result(result: Result, request: RankRequest) -> dict[str, Any]:
     body: dict[str, Any] = {"index": result.index, "score": result.score}
-    if passage.id is not None:
-        body["id"] = passage.id
-    if with_passage:
-        body["text"] = passage.text
-        if passage.meta is not None:
-            body["meta"] = passage.meta
+    if request.return_passages:
+        body["text"] = result.passage.text
+        if result.passage.meta is not None:
+            body["meta"] = result.passage.meta
+    return body | details(result, request)
+
+
+def details(result: Result, request: RankRequest) -> dict[str, Any]:
+    """What there is to say of a result beyond its score; other dialects add it to theirs, where clients ignore it."""
+    body: dict[str, Any] = {}
+    if result.passage.id is not None:
+        body["id"] = result.passage.id
     if not result.scored:
         body["scored"] = False
-    if result.tokens_used < result.tokens_in:
-        body["truncated"] = {"tokens_in": result.tokens_in, "tokens_used": result.tokens_used}
-    if result.chunks > 1 and result.best_chunk is not None:
+    elif request.fusion is not None:
+        body["model_score"] = result.model_score
+    if result.best_chunk is not None:
         best = result.best_chunk
-        body["chunks"] = {"count": result.chunks, "best": {"start": best.start, "end": best.end, "score": best.score}}
+        body |= {
+            "tokens_in": result.tokens_in,
+            "tokens_used": result.tokens_used,
+            "chunks": result.chunks,
+            "best_chunk": {"index": best.index, "start": best.start, "end": best.end, "score": best.score},
+        }
     if result.spans is not None:
         body["relevant_spans"] = [{"start": span.start, "end": span.end, "score": span.score} for span in result.spans]
     return body
@@ -104,17 +125,17 @@ def _passages(items: list[Any], query_chars: int) -> tuple[Passage, ...]:
     passages = tuple(
         Passage(item)
         if isinstance(item, str)
-        else Passage(item["text"], item.get("id"), item.get("meta"), item.get("score"))
+        else Passage(item["text"], item.get("id"), item.get("meta"), item.get("score"), _integer(item.get("rank")))
         for item in items
     )
     if query_chars + sum(len(passage.text) for passage in passages) > MAX_REQUEST_CHARS:
         raise InvalidRequest(
-            f"query and passages must hold at most {MAX_REQUEST_CHARS:,} characters together", "passages"
+            f"passages must hold at most {MAX_REQUEST_CHARS:,} characters together with the query", "passages"
         )
     return passages
 
 
-_CHUNKING_COUNTS = ("max_chunks_per_doc", "max_tokens_per_doc", "overlap_tokens", "top_k")
+_CHUNKING_COUNTS = ("max_chunks_per_doc", "max_tokens_per_doc", "chunk_tokens", "overlap_tokens", "top_k")
 
 
 def _fusion(given: dict[str, Any] | None) -> Fusion | None:
@@ -139,6 +160,3 @@ def _integer(value: float | None) -> int | None:
 
 def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-DIALECT = Dialect(name="native", paths=("/rank",), parse=parse, render=render)
