@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from handler import observability
 from handler.dialects import native
 from handler.errors import InternalError, InvalidRequest, RerankError
-from handler.runtime import SETTINGS, Clock, ranker
+from handler.runtime import SETTINGS, rank, ranker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def is_http(event: dict[str, Any]) -> bool:
 def _direct(event: Any, context: LambdaContext) -> dict[str, Any]:
     try:
         request = native.parse(event)
-        ranking = ranker().rank(request, Clock.start(request.deadline_ms, context.get_remaining_time_in_millis))
+        ranking = rank(request, context.get_remaining_time_in_millis)
         observability.record_ranking(ranking, "direct")
         return native.render(ranking, request)
     except RerankError as error:
@@ -72,8 +72,8 @@ def _direct(event: Any, context: LambdaContext) -> dict[str, Any]:
 
 
 def _http(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    from handler.asgi import to_json
     from handler.dialects.protocol import superset_error
+    from handler.exchange import to_json
 
     try:
         return _adapter()(event, context)

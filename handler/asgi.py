@@ -8,53 +8,38 @@ from __future__ import annotations
 
 import os
 import re
-import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
-from json import dumps, loads
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from handler import observability
-from handler.auth import authorise
-from handler.contract import MAX_BODY_BYTES, MAX_NESTING
+from handler.auth import KEY_HEADERS, authorise
+from handler.contract import MAX_BODY_BYTES
 from handler.dialects.protocol import Dialect, superset_error
-from handler.dialects.registry import DIALECTS
+from handler.dialects.registry import Route, detect, find_route, split_prefix
 from handler.errors import (
     InternalError,
-    InvalidRequest,
     MethodNotAllowed,
-    PayloadTooLarge,
+    Overloaded,
     RerankError,
     RouteNotFound,
-    UnsupportedEncoding,
+    aws_error_name,
     http_answer,
 )
-from handler.runtime import SETTINGS, Clock, ranker
+from handler.exchange import Call, Reply, decode, to_json
+from handler.pages import PAGES
+from handler.runtime import SETTINGS, rank
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One HTTP request, read whole. ``headers`` has lower-case names; ``remaining_ms`` is None off Lambda."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    request_id: str
-    remaining_ms: Callable[[], int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One HTTP response. ``body`` is rendered as JSON unless it is bytes already."""
-
-    status: int
-    body: object
-    headers: dict[str, str] = field(default_factory=dict)
+# Off Lambda requests wait their turn for the one core. A client gives up or retries long before a longer queue ends.
+MAX_IN_FLIGHT = 16
+_in_flight = 0
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,8 +47,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
         return
-    call = await _read(scope, receive)
-    reply = respond(call)
+    call, reply = await _answer(scope, receive)
     body = reply.body if isinstance(reply.body, bytes) else to_json(reply.body)
     headers = {"content-type": "application/json", "x-request-id": call.request_id, **reply.headers}
     headers["content-length"] = str(len(body))
@@ -73,6 +57,32 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else body})
 
 
+async def _answer(scope: Scope, receive: Receive) -> tuple[Call, Reply]:
+    """On Lambda an environment gets one event at a time; elsewhere many may come at once, and wait in a short line."""
+    global _in_flight  # noqa: PLW0603 - the event loop's own count, changed by it alone
+    if "aws.context" in scope or scope["method"] != "POST":
+        call = await _read(scope, receive)
+        return call, respond(call)
+    if _in_flight >= MAX_IN_FLIGHT:
+        call = await _read(scope, receive, limit=0)
+        return call, _refuse(Overloaded("too many requests at once, please try again later"), None, call)
+    _in_flight += 1
+    try:
+        import asyncio
+
+        call = await _read(scope, receive)
+        return call, await asyncio.get_running_loop().run_in_executor(_worker(), respond, call)
+    finally:
+        _in_flight -= 1
+
+
+@cache
+def _worker() -> Executor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="rank")
+
+
 def respond(call: Call) -> Reply:
     """The answer to ``call``, whatever happens: no exception leaves this function."""
     dialect: Dialect | None = None
@@ -80,28 +90,34 @@ def respond(call: Call) -> Reply:
         if call.method == "OPTIONS":
             return Reply(204, b"")
         path = normalise(call.path)
-        page = _PAGES.get(path)
+        page = PAGES.get(path) or PAGES.get(split_prefix(path)[1])
         if page is not None and call.method in {"GET", "HEAD"}:
-            return page(call)
-        dialect = _BY_PATH.get(path)
-        if dialect is None and page is None:
+            return page()
+        route = find_route(path)
+        if route is None and page is None:
             raise RouteNotFound("no such route")
-        if dialect is None or call.method != "POST":
-            raise MethodNotAllowed(f"this route takes {'GET' if dialect is None else 'POST'}")
+        if route is None or call.method != "POST":
+            raise MethodNotAllowed(f"this route takes {_allowed(route is not None, page is not None)}")
+        dialect = route.dialect
         authorise(call.headers, SETTINGS)
-        return _rerank(call, dialect)
+        body = decode(call)
+        dialect = dialect or detect(call.headers, body)
+        return _rerank(call, dialect, body, route)
     except RerankError as error:
         return _refuse(error, dialect, call)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # noqa: BLE001 - a panic inside the tokenizer is no Exception, and must not end the process
+    except BaseException as error:  # noqa: BLE001 - a panic in the tokenizer is no Exception, and must not end the process
         observability.record_failure(error)
         return _refuse(InternalError(f"internal error, request {call.request_id}"), dialect, call)
 
 
-def _rerank(call: Call, dialect: Dialect) -> Reply:
-    request = dialect.parse(decode(call))
-    ranking = ranker().rank(request, Clock.start(request.deadline_ms, call.remaining_ms))
+def _rerank(call: Call, dialect: Dialect, body: object, route: Route) -> Reply:
+    request = dialect.parse({**route.fields, **body} if isinstance(body, dict) else body)
+    try:
+        ranking = rank(request, call.remaining_ms)
+    except RerankError as error:
+        raise dialect.in_its_words(error) from error
     observability.record_ranking(ranking, dialect.name)
     timings = ranking.timings
     # The headers of text-embeddings-inference, in its units: whole milliseconds.
@@ -121,70 +137,36 @@ def _refuse(error: RerankError, dialect: Dialect | None, call: Call) -> Reply:
     observability.record_rejection(error, dialect.name if dialect else "http")
     render = dialect.render_error if dialect else superset_error
     answer = http_answer(error)
-    headers = {"retry-after": "1"} if answer.status in {429, 503} else {}
-    if answer.status == 401:
+    headers = {"x-amzn-errortype": aws_error_name(answer.status)}  # boto3 raises its typed exception by this header
+    if answer.status in {429, 503}:
+        headers["retry-after"] = "1"
+    elif answer.status == 401:
         headers["www-authenticate"] = "Bearer"
+    elif answer.status == 405:
+        headers["allow"] = error.message.removeprefix("this route takes ")
     return Reply(answer.status, render(error, call.request_id), headers)
 
 
+def _allowed(post: bool, get: bool) -> str:
+    return ", ".join([*(["GET", "HEAD"] if get else []), *(["POST"] if post else []), "OPTIONS"])
+
+
 def normalise(path: str) -> str:
-    """``path`` without doubled or trailing slashes: clients append to base URLs carelessly, and none follows a
-    redirect.
+    """``path`` without doubled or trailing slashes (clients append to base URLs carelessly, and none follows a
+    redirect) and without the base path that a custom domain or a stage puts before it.
     """
-    return "/" + "/".join(part for part in path.split("/") if part)
+    path = "/" + "/".join(part for part in path.split("/") if part)
+    rest = path.removeprefix(SETTINGS.base_path)
+    return (rest or "/") if rest != path and rest[:1] in {"", "/"} else path
 
 
-def decode(call: Call) -> object:
-    """The JSON body, whatever the content type says.
-
-    Raises ``PayloadTooLarge``, ``UnsupportedEncoding``, or ``InvalidRequest`` where it is not JSON.
-    """
-    body = _inflate(call)
-    try:
-        return loads(body, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise InvalidRequest(f"body is nested deeper than {MAX_NESTING} levels") from None
-    except ValueError:  # also bytes that are not UTF-8 and integers of thousands of digits
-        raise InvalidRequest("body is not JSON") from None
-
-
-def to_json(body: object) -> bytes:
-    """JSON bytes of an answer. Raises ``ValueError`` for a number that is not finite: none may leave."""
-    return dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _refuse_constant(_: str) -> None:
-    raise InvalidRequest("body holds a number that is not finite")
-
-
-def _inflate(call: Call) -> bytes:
-    too_large = PayloadTooLarge(f"the body must hold at most {MAX_BODY_BYTES:,} bytes")
-    if len(call.body) > MAX_BODY_BYTES:
-        raise too_large
-    encoding = call.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in {"identity", ""}:
-        return call.body
-    if encoding != "gzip":
-        raise UnsupportedEncoding("content-encoding must be gzip or identity")
-    inflater = zlib.decompressobj(wbits=31)
-    try:
-        body = inflater.decompress(call.body, MAX_BODY_BYTES)
-    except zlib.error:
-        raise InvalidRequest("body is not valid gzip") from None
-    if inflater.unconsumed_tail:
-        raise too_large
-    if not inflater.eof:
-        raise InvalidRequest("body is not valid gzip")
-    return body
-
-
-async def _read(scope: Scope, receive: Receive) -> Call:
+async def _read(scope: Scope, receive: Receive, limit: int = MAX_BODY_BYTES) -> Call:
     """The request with its body, of which no more than the limit and one chunk is kept."""
     body = bytearray()
     more = True
     while more:
         message = await receive()
-        if len(body) <= MAX_BODY_BYTES:
+        if len(body) <= limit:
             body += message.get("body", b"")
         more = message.get("more_body", False)
     context = scope.get("aws.context")
@@ -213,16 +195,7 @@ def _cors(call: Call) -> dict[str, str]:
     return {
         "access-control-allow-origin": origin,
         "access-control-allow-methods": "GET,POST,OPTIONS",
-        "access-control-allow-headers": "authorization,content-type,x-api-key,api-key",
+        "access-control-allow-headers": ",".join((*KEY_HEADERS, "content-type")),
         "access-control-max-age": "600",
         "vary": "origin",
     }
-
-
-def _health(_: Call) -> Reply:
-    model = ranker().model_id
-    return Reply(200, {"status": "ok", "model": {"name": model.name, "revision": model.revision}})
-
-
-_PAGES: dict[str, Callable[[Call], Reply]] = {"/health": _health}
-_BY_PATH = {path: dialect for dialect in DIALECTS for path in dialect.paths}

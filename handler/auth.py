@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
     from handler.settings import Settings
 
-# llama-index sends the bare token, Azure and Pinecone clients `api-key`, API Gateway's usage plans `x-api-key`.
-_KEY_HEADERS = ("authorization", "api-key", "x-api-key")
+# llama-index sends the bare token, Azure and Pinecone clients `api-key`, API Gateway's usage plans `x-api-key`, and
+# boto3 its session token, the one secret that a signature carries as it is.
+KEY_HEADERS = ("authorization", "api-key", "x-api-key", "x-amz-security-token")
 
 
 def authorise(headers: Mapping[str, str], settings: Settings) -> None:
     """Let the request through or raise ``Unauthorized``. ``headers`` has lower-case names."""
     if settings.auth_mode != "Key":
         return
-    keys = [headers[name] for name in _KEY_HEADERS if headers.get(name)]
+    keys = [headers[name] for name in KEY_HEADERS if headers.get(name)]
     if not keys:
         raise Unauthorized("no API key supplied")
     # Every key is held against every digest, so that the time taken tells nothing about which one came near.

@@ -130,6 +130,20 @@ HTTP_ANSWERS: dict[type[RerankError], Answer] = {
 }
 
 
+_AWS_ERROR_NAMES = {
+    401: "AccessDeniedException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    409: "ConflictException",
+    429: "ThrottlingException",
+}
+
+
+def aws_error_name(status: int) -> str:
+    """The exception of Amazon Bedrock's API for an HTTP status."""
+    return _AWS_ERROR_NAMES.get(status, "InternalServerException" if status >= 500 else "ValidationException")
+
+
 def http_answer(error: RerankError) -> Answer:
     """The HTTP status and error type of ``error``."""
     return HTTP_ANSWERS.get(type(error), HTTP_ANSWERS[RerankError])

@@ -14,6 +14,8 @@ from handler.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from handler.contract import Ranking, RankRequest
+
 SETTINGS = Settings.from_environment(os.environ)
 
 # Kept back from the invocation's remaining time for rendering and sending the answer.
@@ -24,6 +26,18 @@ MARGIN_MS = 150
 def ranker() -> Ranker:
     """The ranker over this deployment's model, loaded once. Raises ``ModelError``."""
     return Ranker.load(SETTINGS.model_dir)
+
+
+def rank(request: RankRequest, remaining_ms: Callable[[], int] | None = None) -> Ranking:
+    """Answer ``request`` within its own deadline and the invocation's. Raises what ``Ranker.rank`` does, and
+    ``ModelNotFound`` where names are strict and the request asks for another model.
+    """
+    served = ranker()
+    if SETTINGS.strict_models and request.model is not None:
+        from handler.aliases import check_model
+
+        check_model(request.model, served.model_id.name)
+    return served.rank(request, Clock.start(request.deadline_ms, remaining_ms))
 
 
 @dataclass(frozen=True, slots=True)

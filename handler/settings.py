@@ -26,6 +26,7 @@ class Settings:
     playground: bool
     buckets: tuple[str, ...]
     cors_origins: tuple[str, ...]
+    base_path: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -46,4 +47,5 @@ class Settings:
             playground=environment.get("RERANK_PLAYGROUND", "on").lower() not in {"0", "false", "off"},
             buckets=words("RERANK_BUCKETS"),
             cors_origins=words("RERANK_CORS_ORIGINS"),
+            base_path="/" + environment.get("RERANK_BASE_PATH", "").strip("/"),
         )

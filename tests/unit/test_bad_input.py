@@ -48,7 +48,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
         {**GOOD, "passages": [{"text": "a" * 100_001}]},
         "passages[0].text must be a string of at most 100,000",
     ),
-    "a request over the limit": ({**GOOD, "passages": ["a" * 100_000] * 50 + ["b"]}, "query and passages must hold"),
+    "a request over the limit": ({**GOOD, "passages": ["a" * 100_000] * 50 + ["b"]}, "passages must hold at most"),
     "top_n 0": ({**GOOD, "top_n": 0}, "top_n must be an integer of at least 1"),
     "top_n negative": ({**GOOD, "top_n": -1}, "top_n must be"),
     "top_n true": ({**GOOD, "top_n": True}, "top_n must be"),
