@@ -91,7 +91,7 @@ def fuse(logits: Floats, prior: Floats, fusion: Fusion) -> Floats:
         return fused
     scored = ~np.isnan(logits)
     known = prior[scored & ~np.isnan(prior)]
-    lowest = float(known.min()) if len(known) else 0.0
+    lowest = float(np.min(known)) if len(known) else 0.0
     complete = np.where(scored, np.nan_to_num(prior, nan=lowest), np.nan)
     return weight * _standard(complete) + (1 - weight) * _standard(logits)
 
