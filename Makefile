@@ -24,6 +24,14 @@ help: ## List the verbs
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+.PHONY: run
+run: .build/local/.ready-$(subst /,-,$(MODEL)) .venvs/infra/.ready .venvs/lambda/.ready .venvs/test/.ready ## Rank an example in Lambda's own emulator (EXAMPLE=file.json MODEL=folder)
+	$(call BIN,test)/python -m tests.integration.demo $(EXAMPLE)
+
+.PHONY: serve
+serve: .venvs/test/.ready ## Serve the HTTP application on this machine, open to it alone (PORT=8000 MODEL=folder)
+	RERANK_MODEL_DIR=$(MODEL) RERANK_AUTH_MODE=$(or $(AUTH),None) $(call BIN,test)/uvicorn handler.asgi:app --host 127.0.0.1 --port $(or $(PORT),8000)
+
 ##@ Develop
 
 .PHONY: check
@@ -33,7 +41,7 @@ check: .venvs/test/.ready ## Formatting, lint and types
 	$(call BIN,test)/mypy
 
 .PHONY: test
-test: check ## Check, then every test that needs nothing but the package registries (T=path narrows)
+test: check .build/local/.ready-layer-nano .venvs/infra/.ready .venvs/lambda/.ready ## Check, then every test that needs nothing but the package registries (T=path narrows)
 	$(call BIN,test)/python -m pytest $(T)
 
 .PHONY: format
@@ -71,6 +79,14 @@ build-ModelLayer: ARTEFACT = model
 build-RerankFunction: ARTEFACT = function
 build-DependencyLayer build-ModelLayer build-RerankFunction: .venvs/build/.ready
 	$(call BIN,build)/python -m layer.build $(ARTEFACT) "$(ARTIFACTS_DIR)" --architecture $(ARCH) --python $(RUNTIME) --model $(MODEL)
+
+# The same artefacts for this machine, for `make run` and the integration suite.
+LOCAL_SOURCES = $(shell find handler layer/locks $(MODEL) -type f -not -name '*.pyc') $(wildcard layer/*.py layer/prune.toml)
+.build/local/.ready-%: .venvs/build/.ready $(LOCAL_SOURCES)
+	@rm -f .build/local/.ready-*
+	for artefact in dependencies model function; do \
+		$(call BIN,build)/python -m layer.build $$artefact .build/local/$$artefact --model $(MODEL); done
+	@touch $@
 
 # An environment per group of pyproject.toml, from its hash-pinned lock.
 .PRECIOUS: .venvs/%/.ready
