@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handler.contract import MAX_PASSAGES
+from handler.errors import RouteNotFound
 from handler.exchange import Reply
 from handler.model import Manifest
 from handler.runtime import SETTINGS, ranker
@@ -14,27 +18,40 @@ from handler.runtime import SETTINGS, ranker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A page may run its own script and style and talk to its own origin, and nothing else.
-_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-
-def static(name: str) -> Reply:
-    """An HTML page of this package, by its path in it."""
-    headers = {
-        "content-type": "text/html; charset=utf-8",
-        "content-security-policy": _POLICY,
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-    }
-    return Reply(200, _file(name), headers)
 
 
 @cache
-def _file(name: str) -> bytes:
-    return Path(__file__).with_name(name).read_bytes()
+def static(name: str) -> Reply:
+    """A self-contained HTML page of this package, by its path in it.
+
+    Its policy names the page's own script and style by their digests, so that nothing else ever runs in it, and lets
+    it talk to its own origin alone: text that holds markup stays text, and none of it leaves for anywhere else.
+    """
+    body = (Path(__file__).parent / name).read_bytes()
+    policy = (
+        f"default-src 'none'; script-src {_digests(body, 'script')}; style-src {_digests(body, 'style')}; img-src data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    headers = {
+        "content-type": "text/html; charset=utf-8",
+        "content-security-policy": policy,
+        "cache-control": "no-cache",
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+    }
+    return Reply(200, body, headers)
+
+
+def _digests(page: bytes, tag: str) -> str:
+    blocks = re.findall(f"<{tag}>(.*?)</{tag}>".encode(), page, re.DOTALL)
+    return " ".join(f"'sha256-{b64encode(sha256(block).digest()).decode()}'" for block in blocks) or "'none'"
+
+
+def playground() -> Reply:
+    """``GET /``: the page on which a person tries queries. Raises ``RouteNotFound`` where it is off."""
+    if not SETTINGS.playground:
+        raise RouteNotFound("the playground is off in this deployment")
+    return static("playground/index.html")
 
 
 def health() -> Reply:
@@ -86,6 +103,7 @@ def contract() -> Reply:
 
 
 PAGES: dict[str, Callable[[], Reply]] = {
+    "/": playground,
     "/health": health,
     "/ping": health,
     "/v1/health/live": health,
