@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from layer.optimize.checkpoint import Checkpoint
     from layer.optimize.graph import Range
 
-Array = NDArray[np.float32] if TYPE_CHECKING else object
-
 
 def cross_encoder(checkpoint: Checkpoint, ranges: Mapping[str, Range] | None) -> tuple[Graph, str]:
     """Return the graph of ``checkpoint`` (fp32 where ``ranges`` is None) and the name of its logits ``[batch, 1]``."""
@@ -113,7 +111,7 @@ def _last_layer(graph: Graph, checkpoint: Checkpoint, states: str, mask: str) ->
     return _feed_forward(graph, checkpoint, middle, at)
 
 
-def _by_head(graph: Graph, x: str, matrices: Array, name: str) -> str:
+def _by_head(graph: Graph, x: str, matrices: NDArray[np.float32], name: str) -> str:
     """Multiply ``x`` ``[batch, heads, k]`` by ``matrices`` ``[heads, k, n]``, head by head: ``[batch, heads, n]``.
 
     A row of zeros goes along: the product of a single row takes another kernel, whose sums differ in the last bits,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BINS = 2048
-SHRINKS = np.linspace(1.0, 0.3, 71)
+SHRINKS = [percent / 100 for percent in range(100, 29, -1)]
 
 
 def calibrate(
@@ -39,7 +39,7 @@ def calibrate(
 
 def least_error(values: NDArray[np.float32]) -> Range:
     """Return the range whose uint8 quantisation of ``values`` has the least mean squared error."""
-    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    low, high = min(float(np.min(values)), 0.0), max(float(np.max(values)), 0.0)
     counts, edges = np.histogram(values, BINS, (low, high))
     centres = (edges[:-1] + edges[1:]) / 2
 
@@ -51,4 +51,4 @@ def least_error(values: NDArray[np.float32]) -> Range:
         return float((counts * np.where(outside == 0, step**2 / 12, outside**2)).sum())
 
     shrink = min(SHRINKS, key=error)
-    return Range(low * float(shrink), high * float(shrink))
+    return Range(low * shrink, high * shrink)

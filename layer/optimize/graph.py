@@ -68,7 +68,7 @@ class Graph:
 
     def constant(self, value: ArrayLike, dtype: type = np.float32, name: str = "") -> str:
         """Add a constant. Equal small ones share one name; ``name`` makes a large one readable in the file."""
-        array = np.ascontiguousarray(value, dtype) if np.ndim(value) else np.asarray(value, dtype)
+        array: NDArray[Any] = np.ascontiguousarray(value, dtype) if np.ndim(value) else np.asarray(value, dtype)
         if not name:
             text = "_".join(map(str, array.ravel().tolist())) if array.size <= 8 else f"constant_{len(self._constants)}"
             name = f"{array.dtype}_{text}_{array.ndim}"
@@ -123,7 +123,7 @@ class Graph:
         return self.node("DequantizeLinear", rows, self.constant(step))
 
     def mask(self, attention_mask: str) -> str:
-        """Turn an int64 mask ``[batch, tokens]`` into what attention adds to its scores, float32 ``[batch, 1, tokens]``."""
+        """Turn an int64 mask ``[batch, tokens]`` into what attention adds to scores, float32 ``[batch, 1, tokens]``."""
         added = self.node("Gather", self.constant([MASKED, 0.0], name="mask"), attention_mask)
         return self.node("Unsqueeze", added, self.constant([1], np.int64))
 

@@ -160,12 +160,16 @@ def export(settings: dict[str, Any], weights: Weights, path: Path) -> None:
         if module == "bert.pooler.dense":
             pooled = node("/bert/pooler", "Tanh", pooled)
     nodes[-1].output[0] = "logits"
+    _save(nodes, list(initializers.values()), settings["num_labels"], path)
+
+
+def _save(nodes: list[onnx.NodeProto], initializers: list[onnx.TensorProto], labels: int, path: Path) -> None:
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch_size", "sequence_length"])
         for name in ("input_ids", "attention_mask", "token_type_ids")
     ]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch_size", settings["num_labels"]])]
-    graph = helper.make_graph(nodes, "main_graph", inputs, outputs, list(initializers.values()))
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch_size", labels])]
+    graph = helper.make_graph(nodes, "main_graph", inputs, outputs, initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     onnx.save(model, path)
