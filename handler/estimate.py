@@ -42,8 +42,13 @@ class Rate(NamedTuple):
 def estimate(model: Model, query: EncodedQuery, chunks: Sequence[Chunk], encode_ms: float) -> Estimate:
     """Foretell ranking ``chunks``, the encoding of which took ``encode_ms``."""
     milliseconds = encode_ms + measured_rate(model, query).milliseconds(chunks)
-    memory_mb = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or FULL_VCPU_MB)
+    memory_mb = memory()
     return Estimate(milliseconds, usd(milliseconds, memory_mb), memory_mb)
+
+
+def memory() -> int:
+    """This function's memory in MB; off Lambda, what a whole vCPU comes with."""
+    return int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or FULL_VCPU_MB)
 
 
 def measured_rate(model: Model, query: EncodedQuery) -> Rate:

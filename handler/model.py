@@ -39,9 +39,9 @@ ARCHITECTURES = ("bert",)
 class Manifest:
     """``manifest.json``: what a model directory says of itself. Keys that are not listed here are left alone.
 
-    A relevance score is ``sigmoid(logit / temperature + bias)``. The query is cut to ``max_query_tokens`` tokens and
-    the sequence ``[CLS] query [SEP] passage [SEP]`` to ``window``. ``files`` maps each file name to its size in bytes
-    and its SHA-256 in hexadecimal.
+    ``description`` tells a person what the model is good for. A relevance score is ``sigmoid(logit / temperature +
+    bias)``. The query is cut to ``max_query_tokens`` tokens and the sequence ``[CLS] query [SEP] passage [SEP]`` to
+    ``window``. ``files`` maps each file name to its size in bytes and its SHA-256 in hexadecimal.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Manifest:
     lowercase: bool = True
     temperature: float = 1.0
     bias: float = 0.0
+    description: str = ""
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-
 @cache
 def static(name: str) -> Reply:
     """A self-contained HTML page of this package, by its path in it.
@@ -29,8 +28,8 @@ def static(name: str) -> Reply:
     """
     body = (Path(__file__).parent / name).read_bytes()
     policy = (
-        f"default-src 'none'; script-src {_digests(body, 'script')}; style-src {_digests(body, 'style')}; img-src data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src {_digests(body, 'script')}; style-src {_digests(body, 'style')}; "
+        "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     headers = {
         "content-type": "text/html; charset=utf-8",
@@ -61,15 +60,25 @@ def health() -> Reply:
 
 
 def models() -> Reply:
-    """The model served, as OpenAI lists models, and the names that stand for it."""
+    """The model served, as OpenAI lists models, with what it is good for and costs, and the names that stand for it."""
     from handler.aliases import ALIASES
+    from handler.estimate import USD_PER_REQUEST, memory, usd
 
-    served = ranker().model_id.name
+    manifest = Manifest.read(SETTINGS.model_dir)
+    served, memory_mb = manifest.name, memory()
+    facts = {
+        "description": manifest.description,
+        "bytes": sum(said["bytes"] for said in manifest.files.values()),
+        "window": manifest.window,
+        "memory_mb": memory_mb,
+        "usd_per_request": USD_PER_REQUEST,
+        "usd_per_second": round(usd(1000, memory_mb) - USD_PER_REQUEST, 12),
+    }
     entry: dict[str, Any] = {"object": "model", "created": 0, "owned_by": "lambda-rerank"}
     aliases = [
         {"id": name, **entry, "owned_by": owner, "root": served} for owner, names in ALIASES.items() for name in names
     ]
-    return Reply(200, {"object": "list", "data": [{"id": served, **entry}, *aliases]})
+    return Reply(200, {"object": "list", "data": [{"id": served, **entry, **facts}, *aliases]})
 
 
 def info() -> Reply:
