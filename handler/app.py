@@ -37,6 +37,8 @@ def _route(event: Any) -> Callable[[Any, LambdaContext], Any]:
         return _warm
     if is_http(event):
         return _http
+    if is_batch(event):
+        return _batch
     return _direct
 
 
@@ -55,14 +57,40 @@ def is_http(event: dict[str, Any]) -> bool:
     return has_method and (isinstance(event.get("resource"), str) or isinstance(context.get("elb"), dict))
 
 
+def is_batch(event: dict[str, Any]) -> bool:
+    """Whether ``event`` is a step of the batch state machine, or what any Distributed Map's ItemBatcher makes."""
+    if "query" in event:
+        return False
+    if isinstance(event.get("Items"), list) and isinstance(event.get("BatchInput"), dict):
+        return True
+    return event.get("step") in {"join", "plan", "finish"}
+
+
 def _direct(event: Any, context: LambdaContext) -> dict[str, Any]:
-    try:
+    def answer() -> dict[str, Any]:
         request = native.parse(event)
         ranking = rank(request, context.get_remaining_time_in_millis)
         observability.record_ranking(ranking, "direct")
         return native.render(ranking, request)
+
+    return _guarded(answer, "direct", context)
+
+
+def _batch(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    def answer() -> dict[str, Any]:
+        from handler.steps import take
+
+        return take(event, context.get_remaining_time_in_millis)
+
+    return _guarded(answer, "batch", context)
+
+
+def _guarded(answer: Callable[[], dict[str, Any]], dialect: str, context: LambdaContext) -> dict[str, Any]:
+    """``answer()``, raising nothing but the errors that this service names."""
+    try:
+        return answer()
     except RerankError as error:
-        observability.record_rejection(error, "direct")
+        observability.record_rejection(error, dialect)
         raise
     except (KeyboardInterrupt, SystemExit):
         raise

@@ -10,12 +10,14 @@ import os
 import traceback
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from handler.contract import Ranking
     from handler.errors import RerankError
 
@@ -57,6 +59,17 @@ def record_rejection(error: RerankError, dialect: str) -> None:
     metrics.add_metric("Rejected", MetricUnit.Count, 1)
     _flush(dialect=dialect, reason=type(error).__name__)
     logger.warning("rejected", dialect=dialect, reason=type(error).__name__, detail=error.message)
+
+
+def record_part(source: str, receipt: Mapping[str, Any]) -> None:
+    """One log line and one set of metrics for a part of a batch run: a line per query would cost more than ranking."""
+    metrics.add_metric("Passages", MetricUnit.Count, receipt["passages"])
+    metrics.add_metric("Tokens", MetricUnit.Count, receipt["tokens"])
+    metrics.add_metric("Truncated", MetricUnit.Count, receipt["truncated"])
+    metrics.add_metric("Rejected", MetricUnit.Count, receipt["errors"])
+    _flush(dialect="batch")
+    counts = {name: value for name, value in receipt.items() if isinstance(value, int)}
+    logger.info("ranked part", extra={"source": source, **counts})
 
 
 def record_failure(error: BaseException) -> None:

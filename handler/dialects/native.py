@@ -31,13 +31,21 @@ def parse(body: object) -> RankRequest:
 
 
 def read(body: dict[str, Any]) -> RankRequest:
-    """A ``RankRequest`` from native fields that ``check_json`` has passed. Raises ``InvalidRequest``."""
+    """A ``RankRequest`` from native fields that ``check_json`` has passed. Raises ``InvalidRequest``.
+
+    ``{"s3": {"bucket", "key", ...}}`` may stand for the passages (``objects.read_passages``, and its errors).
+    """
     fields = _without_nulls(body)
     if "top_k" in fields:
         fields.setdefault("top_n", fields["top_k"])
     for name in ("chunking", "fusion", "relevant_spans"):
         if isinstance(fields.get(name), dict):
             fields[name] = _without_nulls(fields[name])
+    if isinstance(fields.get("passages"), dict) and "s3" in fields["passages"]:
+        from handler.objects import read_passages
+
+        fields["passages"] = read_passages(fields["passages"]["s3"])
+        check_json(fields["passages"])
     validate_request(fields)
     return RankRequest(
         query=fields["query"],
