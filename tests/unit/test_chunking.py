@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -44,7 +45,7 @@ def test_every_token_is_in_a_chunk_and_no_chunk_is_over_the_room(text: str, room
     assert ranges[0][0] == 0
     assert ranges[-1][1] == tokens
     assert all(0 < last - first <= room for first, last in ranges)
-    assert all(before[0] < after[0] <= before[1] < after[1] for before, after in zip(ranges, ranges[1:], strict=False))
+    assert all(before[0] < after[0] <= before[1] < after[1] for before, after in pairwise(ranges))
 
 
 @settings(max_examples=100, deadline=None)
@@ -71,7 +72,7 @@ def test_a_chunk_begins_and_ends_at_a_space(text: str, room: int) -> None:
 
 def test_neighbours_share_about_the_overlap() -> None:
     _, ranges = split("water " * 1000, room=100, overlap=20)
-    assert {before[1] - after[0] for before, after in zip(ranges, ranges[1:], strict=False)} == {20}
+    assert {before[1] - after[0] for before, after in pairwise(ranges)} == {20}
 
 
 def test_chunks_are_of_even_size_rather_than_ending_in_a_scrap() -> None:
