@@ -72,6 +72,47 @@ package: .venvs/build/.ready ## Pack layers and function into reproducible zips 
 verify: .venvs/infra/.ready ## Check artefacts against their manifests (WHAT=folder, zip or layer ARN; default: what was built)
 	$(call BIN,infra)/python -m layer.verify $(or $(WHAT),$(addprefix .aws-sam/build/,DependencyLayer ModelLayer RerankFunction))
 
+##@ Deploy and operate
+
+# The environment (dev, staging, prod; none is `default`) picks the table of samconfig.toml and names the stack.
+CONFIG = $(or $(ENV),default)
+STACK = lambda-rerank$(if $(ENV),-$(ENV))
+OVERRIDES = Architecture=$(ARCH) Runtime=python$(RUNTIME) $(if $(KEY_DIGESTS),KeyDigests=$(KEY_DIGESTS)) $(PARAMETERS)
+
+.PHONY: key
+key: .venvs/build/.ready ## Make a bearer key and the digest that the stack gets
+	@$(call BIN,build)/python -m infra.key
+
+.PHONY: deploy
+deploy: build ## Build and deploy (ENV=dev|staging|prod KEY_DIGESTS=… PARAMETERS="MemorySize=2048 …" ARCH= RUNTIME=)
+	@$(call BIN,infra)/python -m infra.deploy $(CONFIG) $(OVERRIDES)
+
+.PHONY: url
+url: .venvs/infra/.ready ## Print the address of the deployed API (ENV=)
+	@$(call BIN,infra)/python -m infra.stack url $(STACK)
+
+.PHONY: smoke
+smoke: .venvs/build/.ready ## Ask a deployed API what a caller would ask first (URL=… KEY=…)
+	@$(call BIN,build)/python -m infra.smoke "$(URL)" "$(KEY)"
+
+.PHONY: tail
+tail: .venvs/infra/.ready ## Follow the deployed function's log (ENV=)
+	@$(call BIN,infra)/python -m infra.stack logs $(STACK)
+
+.PHONY: power
+power: .venvs/infra/.ready ## Sweep memory sizes of the deployed function, with times and prices (ENV=)
+	@$(call BIN,infra)/python -m infra.stack power $(STACK)
+
+.PHONY: cost
+cost: .venvs/build/.ready ## Estimate a month in US dollars (REQUESTS=1000000 PASSAGES=50 MEMORY=1769 ARCH=)
+	@$(call BIN,build)/python -m infra.cost $(or $(REQUESTS),1000000) $(or $(PASSAGES),50) --memory $(or $(MEMORY),1769) \
+		--architecture $(ARCH) $(if $(MS_PER_PASSAGE),--ms-per-passage $(MS_PER_PASSAGE)) \
+		$(if $(OVERHEAD_MS),--overhead-ms $(OVERHEAD_MS)) $(if $(PROVISIONED),--provisioned $(PROVISIONED))
+
+.PHONY: delete
+delete: .venvs/infra/.ready ## Delete the deployed stack, after asking (ENV=)
+	$(call BIN,infra)/sam delete --config-env $(CONFIG) --stack-name $(STACK)
+
 # What `sam build` calls for the resources of template.yaml that are built by make.
 .PHONY: build-DependencyLayer build-ModelLayer build-RerankFunction
 build-DependencyLayer: ARTEFACT = dependencies

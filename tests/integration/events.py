@@ -1,4 +1,4 @@
-"""Events as the callers of a Lambda function make them: SAM's own generator for the gateways, captured shapes beside."""
+"""Events as a Lambda function gets them: from SAM's own generator for the gateways, and captured shapes beside."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _function_url(method: str, path: str) -> dict[str, Any]:
         },
         "requestContext": {
             "accountId": "123456789012",
-            "apiId": host.split(".")[0],
+            "apiId": host.split(".", maxsplit=1)[0],
             "authorizer": {
                 "iam": {
                     "accessKey": "AKIDEXAMPLE",
@@ -79,7 +79,7 @@ def _function_url(method: str, path: str) -> dict[str, Any]:
                 }
             },
             "domainName": host,
-            "domainPrefix": host.split(".")[0],
+            "domainPrefix": host.split(".", maxsplit=1)[0],
             "http": {
                 "method": method,
                 "path": path,
