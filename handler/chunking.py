@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 # A space-delimited word of more characters is divided where the tokenizer itself sees words, as in Chinese or in
 # addresses; a shorter one is never cut.
@@ -90,9 +90,23 @@ def _end(found: Words, first: int, wished: int, latest: int) -> int:
     return before if before > first else latest
 
 
+def words_of(encoding: Encoding) -> Words:
+    """The words that a tokenizer sees in a whole text."""
+    firsts, begins, ends = [0], [], []
+    for length, begin, end in _runs(encoding):
+        firsts.append(firsts[-1] + length)
+        begins.append(begin)
+        ends.append(end)
+    return Words(firsts, begins, ends)
+
+
 def _pieces(word: str, tokenizer: Tokenizer) -> Iterator[tuple[int, int, int]]:
     """Yield tokens, begin and end of each word that the tokenizer sees in a long space-delimited one."""
-    encoding = tokenizer.encode(word, add_special_tokens=False)
+    return _runs(tokenizer.encode(word, add_special_tokens=False))
+
+
+def _runs(encoding: Encoding) -> Iterator[tuple[int, int, int]]:
+    """Yield tokens, begin and end of each word of an encoding."""
     numbers, offsets = encoding.word_ids, encoding.offsets
     first = 0
     for last in range(1, len(numbers) + 1):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
+    from handler.chunking import Words
     from handler.contract import Chunking
     from handler.model import Model
 
@@ -66,7 +67,7 @@ class WordCache(dict[str, bytes]):
         self._encode = tokenizer.encode
 
     def __missing__(self, word: str) -> bytes:
-        ids = _packed(self._encode(word, add_special_tokens=False).ids)
+        ids = packed(self._encode(word, add_special_tokens=False).ids)
         if len(word) <= CACHED_WORD_CHARACTERS and len(self) < CACHED_WORDS:
             self[word] = ids
         return ids
@@ -77,22 +78,24 @@ class WordCache(dict[str, bytes]):
 
 
 class Encoder:
-    """Turns a query and its passages into chunks for one model."""
+    """Turns a query and its passages into chunks for one model: for BERT ``[CLS] query [SEP] passage [SEP]``.
+
+    Other architectures (``handler.architectures``) override the methods at the end.
+    """
 
     def __init__(self, model: Model) -> None:
-        manifest, tokenizer = model.manifest, model.tokenizer
-        self._tokenizer = tokenizer
-        self._words = WordCache(tokenizer)
-        self._cls, self._sep = (_packed([special_id(tokenizer, token)]) for token in ("[CLS]", "[SEP]"))
-        self._window = manifest.window
-        self._max_query_tokens = manifest.max_query_tokens
+        self._tokenizer = model.tokenizer
+        self._words = WordCache(model.tokenizer)
+        self._prefix, self._joiner, self._suffix = self._template(model)
+        self._window = model.manifest.window
+        self._max_query_tokens = model.manifest.max_query_tokens
 
     def encode_query(self, text: str) -> EncodedQuery:
         """Tokenise the query once; it is cut to the model's ``max_query_tokens``."""
-        ids = self._words.ids(text)
+        ids = self._ids(text)
         tokens = len(ids) // ID_BYTES
         kept = ids[: self._max_query_tokens * ID_BYTES]
-        return EncodedQuery(self._cls + kept + self._sep, tokens, tokens > self._max_query_tokens)
+        return EncodedQuery(self._prefix + kept + self._joiner, tokens, tokens > self._max_query_tokens)
 
     def chunks(
         self, query: EncodedQuery, passages: Iterable[tuple[int, str]], chunking: Chunking, *, whole: bool = False
@@ -105,10 +108,10 @@ class Encoder:
         room = self._room(query, chunking)
         limit = min(room, chunking.max_tokens_per_doc or room)
         for index, text in passages:
-            ids = self._words.ids(text)
+            ids = self._ids(text)
             tokens = len(ids) // ID_BYTES
             if tokens <= limit:
-                yield Chunk(index, query.ids + ids + self._sep, tokens, tokens)
+                yield Chunk(index, query.ids + ids + self._suffix, tokens, tokens)
             elif whole:
                 raise UnprocessableRequest(
                     f"passage {index} has {tokens} tokens and {limit} can be read without truncation or chunking",
@@ -119,21 +122,36 @@ class Encoder:
 
     def _room(self, query: EncodedQuery, chunking: Chunking) -> int:
         """The passage tokens that one chunk holds."""
-        room = self._window - len(query.ids) // ID_BYTES - 1
+        room = self._window - (len(query.ids) + len(self._suffix)) // ID_BYTES
         return min(room, chunking.chunk_tokens or room)
 
     def _parts(self, query: EncodedQuery, index: int, text: str, chunking: Chunking) -> Iterator[Chunk]:
-        from handler.chunking import windows, words
+        from handler.chunking import windows
 
-        ids = self._words.ids(text)
-        found = words(text, lambda word: len(self._words[word]) // ID_BYTES, self._tokenizer)
+        ids = self._ids(text)
+        found = self._found(text)
         tokens = len(ids) // ID_BYTES
         most = 1 if chunking.mode == "first" else chunking.max_chunks_per_doc
         limit = min(tokens, chunking.max_tokens_per_doc or tokens)
         ranges = list(windows(found, self._room(query, chunking), chunking.overlap_tokens, most, limit))
         for part, (first, last) in enumerate(ranges):
-            sequence = query.ids + ids[first * ID_BYTES : last * ID_BYTES] + self._sep
+            sequence = query.ids + ids[first * ID_BYTES : last * ID_BYTES] + self._suffix
             yield Chunk(index, sequence, tokens, ranges[-1][1], len(ranges), part, found.span(first, last))
+
+    def _template(self, model: Model) -> tuple[bytes, bytes, bytes]:
+        """Return what stands before the query, between query and passage, and after the passage: packed ids."""
+        first, last = (packed([special_id(model.tokenizer, token)]) for token in ("[CLS]", "[SEP]"))
+        return first, last, last
+
+    def _ids(self, text: str) -> bytes:
+        """Tokenise ``text``: its packed ids, without special tokens."""
+        return self._words.ids(text)
+
+    def _found(self, text: str) -> Words:
+        """Return the words of a text that is to be cut between them."""
+        from handler.chunking import words
+
+        return words(text, lambda word: len(self._words[word]) // ID_BYTES, self._tokenizer)
 
 
 def special_id(tokenizer: Tokenizer, token: str) -> int:
@@ -144,5 +162,6 @@ def special_id(tokenizer: Tokenizer, token: str) -> int:
     return known
 
 
-def _packed(ids: list[int]) -> bytes:
+def packed(ids: list[int]) -> bytes:
+    """Pack token ids as native int32."""
     return array("i", ids).tobytes()

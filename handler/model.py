@@ -20,6 +20,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import onnxruntime
 from tokenizers import Tokenizer
 
+from handler.encoding import Encoder
 from handler.errors import ModelError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
-ARCHITECTURES = ("bert",)
+BERT = "bert"  # what this module runs by itself; other architectures are imported when a manifest names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,13 @@ class Manifest:
 
     ``description`` tells a person what the model is good for. A relevance score is ``sigmoid(logit / temperature +
     bias)``. The query is cut to ``max_query_tokens`` tokens and the sequence ``[CLS] query [SEP] passage [SEP]`` to
-    ``window``. ``files`` maps each file name to its size in bytes and its SHA-256 in hexadecimal.
+    ``window``. ``files`` maps each file name to its size in bytes and its SHA-256 in hexadecimal. ``options`` are for
+    the module of ``handler.architectures`` that runs the model.
     """
 
     name: str
     revision: str
-    architecture: str = "bert"
+    architecture: str = BERT
     window: int = 512
     max_query_tokens: int = 256
     lowercase: bool = True
@@ -54,20 +56,18 @@ class Manifest:
     bias: float = 0.0
     description: str = ""
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
         """Read the manifest in ``directory``; ``ModelError`` where there is none or it lacks what it must say."""
         try:
             said = json.loads((directory / MANIFEST).read_bytes())
-            manifest = cls(**{f.name: said[f.name] for f in fields(cls) if f.name in said})
+            return cls(**{f.name: said[f.name] for f in fields(cls) if f.name in said})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(
                 f"Model directory {directory}: cannot read {MANIFEST} ({type(error).__name__})."
             ) from error
-        if manifest.architecture not in ARCHITECTURES:
-            raise ModelError(f"Model directory {directory}: unknown architecture {manifest.architecture!r}.")
-        return manifest
 
     def write(self, directory: Path, **more: object) -> None:
         """Write ``manifest.json`` into ``directory``; ``more`` are further keys, for people and other tools."""
@@ -92,18 +92,31 @@ class Model:
         logits: NDArray[np.float32] = output.reshape(len(batch.chunks), -1)[:, -1]
         return logits
 
+    def encoder(self) -> Encoder:
+        """Make the encoder that writes this model's inputs."""
+        return Encoder(self)
+
 
 def load(directory: Path) -> Model:
     """Load the model in ``directory``; ``ModelError``, in one line, where a file is missing or corrupt."""
     manifest = Manifest.read(directory)
+    kind = Model if manifest.architecture == BERT else _architecture(directory, manifest.architecture)
     for name, entry in manifest.files.items():
         path = directory / name
         if not path.is_file() or path.stat().st_size != entry["bytes"]:
             raise ModelError(f"Model directory {directory}: {name} is missing or not {entry['bytes']} bytes long.")
     try:
-        return Model(manifest, _tokenizer(directory, manifest), _session(directory / GRAPH))
+        return kind(manifest, _tokenizer(directory, manifest), _session(directory / GRAPH))
     except Exception as error:  # onnxruntime and tokenizers raise bare Exception and RuntimeError
         raise ModelError(f"Model directory {directory}: cannot load the model ({type(error).__name__}).") from error
+
+
+def _architecture(directory: Path, name: str) -> type[Model]:
+    from handler.architectures import MODULES, model_class
+
+    if name not in MODULES:
+        raise ModelError(f"Model directory {directory}: unknown architecture {name!r}.")
+    return model_class(name)
 
 
 def _session(path: Path) -> onnxruntime.InferenceSession:

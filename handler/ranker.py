@@ -10,7 +10,6 @@ import numpy as np
 from handler import scoring
 from handler.batching import micro_batches
 from handler.contract import Chunking, ModelId, Ranking, RankRequest, Timings, Usage
-from handler.encoding import Encoder
 from handler.errors import DeadlineExceeded, InvalidRequest, ModelError, UnprocessableRequest
 from handler.model import Model, load
 from handler.results import ranked_results
@@ -43,7 +42,7 @@ class Ranker:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._encoder = Encoder(model)
+        self._encoder = model.encoder()
         self.model_id = ModelId(model.manifest.name, model.manifest.revision)
 
     @classmethod
