@@ -35,14 +35,27 @@ serve: .venvs/test/.ready ## Serve the HTTP application on this machine, open to
 ##@ Develop
 
 .PHONY: check
-check: .venvs/test/.ready ## Formatting, lint and types
+check: .venvs/test/.ready ## Formatting, lint, types, and the contract against the code and the last release
 	$(call BIN,test)/ruff format --check .
 	$(call BIN,test)/ruff check .
 	$(call BIN,test)/mypy
+	$(call BIN,test)/python -m infra.openapi --check
 
 .PHONY: test
 test: check .build/local/.ready-layer-nano .venvs/infra/.ready .venvs/lambda/.ready ## Check, then every test that needs nothing but the package registries (T=path narrows)
 	$(call BIN,test)/python -m pytest $(T)
+
+.PHONY: test-clients
+test-clients: .venvs/clients/.ready tests/clients/node_modules/.ready ## Hold the service against the real SDKs of PyPI and npm
+	$(call BIN,clients)/python -m pytest tests/clients -W default $(T)
+
+tests/clients/node_modules/.ready: tests/clients/package-lock.json
+	npm ci --prefix tests/clients --silent
+	@touch $@
+
+.PHONY: openapi
+openapi: .venvs/test/.ready ## Write infra/openapi.yaml from the code
+	$(call BIN,test)/python -m infra.openapi
 
 .PHONY: format
 format: .venvs/test/.ready ## Format and mend what can be mended mechanically

@@ -58,6 +58,23 @@ DIALECT = Dialect(
     passage=inline,
     allow_empty_passages=False,
     render=render,
+    document={
+        "type": "object",
+        "required": ["inlineDocumentSource"],
+        "properties": {
+            "inlineDocumentSource": {
+                "type": "object",
+                "properties": {
+                    "textDocument": {
+                        "type": "object",
+                        "required": ["text"],
+                        "properties": {"text": {"type": "string"}},
+                    },
+                    "jsonDocument": {"type": "object"},
+                },
+            }
+        },
+    },
     example={
         "queries": [{"type": "TEXT", "textQuery": {"text": "What is the capital of France?"}}],
         "sources": [

@@ -40,5 +40,10 @@ DIALECT = Dialect(
     reshape=reshape,
     passage=text_pair,
     render=render,
+    document={
+        "type": "object",
+        "required": ["text", "text_pair"],
+        "properties": {"text": {"type": "string"}, "text_pair": {"type": "string"}},
+    },
     example={"inputs": [{"text": "deep learning", "text_pair": "Deep learning is..."}]},
 )

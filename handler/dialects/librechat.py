@@ -29,6 +29,11 @@ DIALECT = Dialect(
     names={"passages": "candidates"},
     passage=candidate,
     render=render,
+    document={
+        "type": "object",
+        "required": ["text"],
+        "properties": {"text": {"type": "string"}, "id": {"type": "string"}, "base_score": {"type": "number"}},
+    },
     example={
         "profile": "fast-v1",
         "query": "capital of France",

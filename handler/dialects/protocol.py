@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from handler.contract import RANK_REQUEST_SCHEMA, check_json
+from handler.contract import MAX_PASSAGE_CHARS, RANK_REQUEST_SCHEMA, check_json
 from handler.dialects import native
 from handler.dialects.fields import document_passage, find, put, truth
 from handler.errors import InvalidRequest, RerankError, http_answer
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from handler.contract import Ranking, RankRequest
 
 Body = dict[str, Any]
+
+_TEXT = {"type": "string", "maxLength": MAX_PASSAGE_CHARS}
+DOCUMENT: Body = {"anyOf": [_TEXT, {"type": "object", "required": ["text"], "properties": {"text": _TEXT}}]}
 
 _NATIVE_NAMES = {name: name for name in (*RANK_REQUEST_SCHEMA["properties"], "top_k")}
 _BOOLEANS = {name for name, schema in RANK_REQUEST_SCHEMA["properties"].items() if schema.get("type") == "boolean"}
@@ -60,12 +63,14 @@ class Dialect:
     their native name. ``defaults`` are native fields that hold unless the caller says otherwise. ``reshape`` turns a
     body into one that names can describe, ``passage`` one document into a native passage.
 
-    ``render`` gives the JSON body of the answer. ``example`` is a request body, for the contract and for tests.
+    ``render`` gives the JSON body of the answer. ``example`` is a request body and ``document`` the JSON Schema of one
+    document, for the contract and its tests.
     """
 
     name: str
     render: Callable[[Ranking, RankRequest], object]
     example: Body
+    document: Body = field(default_factory=lambda: DOCUMENT)
     paths: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -73,7 +78,6 @@ class Dialect:
     passage: Callable[[Any, list[str] | None], object] = document_passage
     allow_empty_passages: bool = True
     render_error: Callable[[RerankError, str], object] = superset_error
-    schema: Callable[[], Body] | None = None
 
     def parse(self, body: object) -> RankRequest:
         """The request that a decoded JSON body stands for. Unknown fields are ignored, null means absent and

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from handler.aliases import ALIASES
+from handler.contract import RANK_REQUEST_SCHEMA
 from handler.dialects import (
     bedrock,
     bedrock_runtime,
@@ -41,6 +42,7 @@ NATIVE = Dialect(
     name="native",
     paths=("/rank",),
     passage=lambda passage, _: passage,
+    document=RANK_REQUEST_SCHEMA["properties"]["passages"]["items"],
     render=native.render,
     example={
         "query": "What is the capital of France?",
