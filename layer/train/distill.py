@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from layer.train.model import Nano, Side
+from layer.train.model import Nano
 from layer.train.sampler import Batch, Sampler, exact_counts, pad
 
 SHARPNESS = 15.0
@@ -49,7 +49,7 @@ def score_batch(net: Nano, batch: Batch) -> tuple[Tensor, Tensor, list[int]]:
     for part in np.array_split(np.array(order), BUCKETS):
         texts = [batch.passages[i] for i in part]
         passages = net.encode(*pad(texts, leading=False), 1)
-        counts, pairs = exact_counts(query_ids.numpy(), texts)
+        counts, pairs = exact_counts(batch.queries, texts)
         one, two = net.cross(queries, passages, counts, pairs)
         logits.append(one)
         cosines.append(two)
@@ -70,9 +70,18 @@ def losses(logits: Tensor, cosines: Tensor, batch: Batch, order: list[int], reci
     margin = (error.square() * weight).sum(1).mean()
     labelled = positive.any(1)
     scores = logits.masked_fill(ignored, -1e4)[labelled]
-    label = (scores.logsumexp(1) - scores.masked_fill(~positive[labelled], -1e4).logsumexp(1)).mean() if bool(labelled.any()) else logits.sum() * 0
+    label = (
+        (scores.logsumexp(1) - scores.masked_fill(~positive[labelled], -1e4).logsumexp(1)).mean()
+        if bool(labelled.any())
+        else logits.sum() * 0
+    )
     pooled = ((cosines - cosine[..., None]).square() * weight[..., None]).sum(1).mean()
-    return {"kl": recipe.kl * kl, "margin": recipe.margin * margin, "label": recipe.label * label, "cosine": recipe.cosine * pooled}
+    return {
+        "kl": recipe.kl * kl,
+        "margin": recipe.margin * margin,
+        "label": recipe.label * label,
+        "cosine": recipe.cosine * pooled,
+    }
 
 
 def rate_at(step: int, recipe: Recipe) -> float:
@@ -80,16 +89,30 @@ def rate_at(step: int, recipe: Recipe) -> float:
     return min(1.0, (step + 1) / recipe.warmup) * max(0.02, 1 - step / recipe.steps)
 
 
-def distill(net: Nano, sampler: Sampler, recipe: Recipe, checkpoint: Path, hook: Callable[[int, Nano], None] | None = None, every: int = 500) -> Nano:
+def distill(
+    net: Nano,
+    sampler: Sampler,
+    recipe: Recipe,
+    checkpoint: Path,
+    hook: Callable[[int, Nano], None] | None = None,
+    every: int = 500,
+) -> Nano:
     """Train ``net``; resume from ``checkpoint`` where it is there. Returns the averaged network.
 
     ``hook`` is called every ``every`` steps with the step and the averaged network.
     """
     big = [net.embedding.weight]
     rest = [p for name, p in net.named_parameters() if name != "embedding.weight"]
-    optimiser = torch.optim.AdamW([{"params": big, "lr": recipe.embedding_rate}, {"params": rest, "lr": recipe.rate}], weight_decay=0.0, betas=(0.9, 0.99), fused=True)
+    optimiser = torch.optim.AdamW(
+        [{"params": big, "lr": recipe.embedding_rate}, {"params": rest, "lr": recipe.rate}],
+        weight_decay=0.0,
+        betas=(0.9, 0.99),
+        fused=True,
+    )
     base = [group["lr"] for group in optimiser.param_groups]
-    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average))
+    average = torch.optim.swa_utils.AveragedModel(
+        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
+    )
     start = 0
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True)
@@ -116,8 +139,18 @@ def distill(net: Nano, sampler: Sampler, recipe: Recipe, checkpoint: Path, hook:
         for name, value in parts.items():
             seen[name] = 0.98 * seen.get(name, value.item()) + 0.02 * value.item()
         if (step + 1) % every == 0 or step + 1 == recipe.steps:
-            tqdm.write(f"step {step + 1} {time.monotonic() - began:.0f}s " + " ".join(f"{k} {v:.3f}" for k, v in seen.items()))
-            torch.save({"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, checkpoint)
+            tqdm.write(
+                f"step {step + 1} {time.monotonic() - began:.0f}s " + " ".join(f"{k} {v:.3f}" for k, v in seen.items())
+            )
+            torch.save(
+                {
+                    "net": net.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step + 1,
+                },
+                checkpoint,
+            )
             if hook:
                 hook(step + 1, average.module)
     return average.module

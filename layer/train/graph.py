@@ -24,7 +24,9 @@ class Graph:
         """Add an initialiser (once a name)."""
         if name not in self.initialisers:
             array = np.asarray(value, dtype=dtype)
-            self.initialisers[name] = numpy_helper.from_array(array if array.ndim == 0 else np.ascontiguousarray(array), name)
+            self.initialisers[name] = numpy_helper.from_array(
+                array if array.ndim == 0 else np.ascontiguousarray(array), name
+            )
         return name
 
     def ints(self, *values: int) -> str:
@@ -42,7 +44,9 @@ class Graph:
         self.nodes.append(helper.make_node(op, list(inputs), names, name=f"{stem}_node", domain=domain, **attributes))
         return names[0] if outputs == 1 else tuple(names)
 
-    def model(self, inputs: dict[str, tuple[int, list[str | int]]], outputs: dict[str, list[str | int]], name: str) -> onnx.ModelProto:
+    def model(
+        self, inputs: dict[str, tuple[int, list[str | int]]], outputs: dict[str, list[str | int]], name: str
+    ) -> onnx.ModelProto:
         """Return the checked model."""
         graph = helper.make_graph(
             self.nodes,
@@ -59,5 +63,5 @@ class Graph:
 
 def to_int8(weight: NDArray[np.float32], limit: int, axis: int | None) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Round to symmetric int8 within ``limit``, with one scale, or one for each index of all axes but ``axis``."""
-    scale = np.maximum(np.abs(weight).max(axis=axis, keepdims=axis is not None), 1e-8) / limit
+    scale = np.maximum(np.max(np.abs(weight), axis=axis, keepdims=True), 1e-8) / limit
     return np.clip(np.round(weight / scale), -limit, limit).astype(np.int8), np.squeeze(scale).astype(np.float32)

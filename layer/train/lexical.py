@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from layer.train.tokens import Ids, Tokens
 
 K1, B = 0.9, 0.4
-STOPWORDS = frozenset(
-    "a an and are as at be but by can did do does for from had has have how if in into is it its me my no not of on or s such t that the "
-    "their then there these they this to was we were what when where which who whom why will with you your".split()
-)
+STOPWORDS = frozenset([
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "did", "do", "does", "for", "from", "had", "has",
+    "have", "how", "if", "in", "into", "is", "it", "its", "me", "my", "no", "not", "of", "on", "or", "s", "such",
+    "t", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "we", "were", "what",
+    "when", "where", "which", "who", "whom", "why", "will", "with", "you", "your",
+])  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def query_matrix(words: list[list[str]], lexicon: Lexicon) -> sp.csr_matrix:
     matches only the common words of a query with an unknown name does not look like a full match.
     """
     rows = []
-    unknown = float(lexicon.idf.max())
+    unknown = float(np.max(lexicon.idf))
     for text in words:
         weights: dict[int, float] = {}
         missing = 0.0

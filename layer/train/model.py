@@ -71,7 +71,7 @@ class Match(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, queries: Tensor, passages: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(ctx: Any, queries: Tensor, passages: Tensor) -> tuple[Tensor, Tensor]:
         """Return two float [query tokens, passages] of queries [query tokens, d] and passages [passages, tokens, d]."""
         q, p = queries.bfloat16(), passages.bfloat16()
         match = (q @ p.flatten(0, 1).T).view(len(q), *p.shape[:2])
@@ -81,7 +81,7 @@ class Match(torch.autograd.Function):
         return best.float().clamp(min=0), soft.float()
 
     @staticmethod
-    def backward(ctx: Any, grad_best: Tensor, grad_soft: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, grad_best: Tensor, grad_soft: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradients of both inputs."""
         q, p, where, best = ctx.saved_tensors
         match = (q @ p.flatten(0, 1).T).view(len(q), *p.shape[:2])
@@ -154,10 +154,16 @@ class Nano(nn.Module):
         module = getattr(self, name)
         if name not in self.ranges:
             return module(x)
-        return F.linear(round_input(x, self.ranges[name], positive=name == "down"), round_weight(module.weight, WEIGHT_LIMIT, 1), module.bias)
+        return F.linear(
+            round_input(x, self.ranges[name], positive=name == "down"),
+            round_weight(module.weight, WEIGHT_LIMIT, 1),
+            module.bias,
+        )
 
     def layer(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Return states with unit norm, [n, tokens, d]; ``bias`` is added to attention logits [n or 1, heads, tokens, tokens]."""
+        """Return states with unit norm, [n, tokens, d]; ``bias`` is added to attention logits [n or 1, heads, tokens,
+        tokens].
+        """
         rows, tokens, _ = x.shape
         q, k, v = self.dense("qkv", x).view(rows, tokens, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
         share = (q @ k.transpose(2, 3) * (WIDTH // HEADS) ** -0.5 + bias.to(q.dtype)).softmax(-1).to(v.dtype)
@@ -195,39 +201,44 @@ class Nano(nn.Module):
 
     def weights(self, side: Side) -> Tensor:
         """Return each query token's share of the query, [n, tokens]."""
-        raw = F.softplus(self.term.weight[:, 0][side.ids] + self.importance(side.unit * ROOT).squeeze(-1).float()) * side.content
+        raw = (
+            F.softplus(self.term.weight[:, 0][side.ids] + self.importance(side.unit * ROOT).squeeze(-1).float())
+            * side.content
+        )
         return raw / raw.sum(1, keepdim=True).clamp(min=1e-6)
 
-    def head(self, best: Tensor, soft: Tensor, counts: Tensor, pairs: Tensor, share: Tensor, cosines: Tensor, lengths: Tensor) -> Tensor:
-        """Return logits [...] of the features of each pair.
-
-        Shapes: best and soft [2, ..., query tokens] (static, contextual), counts [..., query tokens],
-        pairs [2, ..., query tokens] (right and left neighbour), share [..., query tokens], cosines [..., 2], lengths [..., 2].
-        """
+    def saturate(self, counts: Tensor, passage_length: Tensor) -> Tensor:
+        """Return BM25's saturation of exact match counts."""
         k1, b = F.softplus(self.saturation[0]), torch.sigmoid(self.saturation[1])
-        exact = counts / (counts + k1 * (1 - b + b * lengths[..., 1:] / LENGTH_SCALE))
-        features = torch.stack([best[0], best[1], soft[0].log1p(), soft[1].log1p(), exact, pairs[0], pairs[1], share], -1)
-        terms = (self.per_term(features) * share[..., None]).sum(-2)
+        return counts / (counts + k1 * (1 - b + b * passage_length / LENGTH_SCALE))
+
+    def verdict(self, terms: Tensor, cosines: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits [...] of summed term features [..., 6], cosines [..., 2] and lengths in tokens [..., 2]."""
         whole = torch.cat([terms, cosines, lengths.log() / 4], -1)
         return (self.score(whole) + self.linear(whole)).squeeze(-1)
 
     def cross(self, queries: Side, passages: Side, counts: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Score every query with every passage; counts [n, m, query tokens], pairs [2, n, m, query tokens].
+        """Score every query with every passage.
 
+        ``counts`` [k, m] and ``pairs`` [2, k, m] are of the k content tokens of all queries, one query after the other.
         Returns logits [n, m] and cosines [n, m, 2] (static, joint).
         """
-        n, tokens, _ = queries.unit.shape
-        m = len(passages.unit)
-        best, soft = [], []
-        for q, p in ((queries.static, passages.static), (queries.unit, passages.unit)):
-            one, all_ = Match.apply(q.flatten(0, 1), p)
-            best.append(one.view(n, tokens, m).transpose(1, 2))
-            soft.append(all_.view(n, tokens, m).transpose(1, 2))
-        cosines = torch.stack([queries.pooled_static @ passages.pooled_static.T, queries.pooled @ passages.pooled.T], -1)
+        n, m = len(queries.unit), len(passages.unit)
+        owner, _ = where = queries.content.nonzero(as_tuple=True)
+        best, soft = zip(
+            *(Match.apply(q[where], p) for q, p in ((queries.static, passages.static), (queries.unit, passages.unit))),
+            strict=True,
+        )
+        share = self.weights(queries)[where][:, None]
+        exact = self.saturate(counts, passages.length)
+        features = [best[0], best[1], soft[0].log1p(), soft[1].log1p(), exact, pairs[0], pairs[1], share.expand(-1, m)]
+        terms = self.per_term(torch.stack(features, -1)).float() * share[..., None]
+        terms = torch.zeros(n, m, TERM_OUT).index_add(0, owner, terms)
+        cosines = torch.stack(
+            [queries.pooled_static @ passages.pooled_static.T, queries.pooled @ passages.pooled.T], -1
+        )
         lengths = torch.stack([queries.length[:, None].expand(n, m), passages.length[None].expand(n, m)], -1)
-        share = self.weights(queries)[:, None].expand(n, m, tokens)
-        logits = self.head(torch.stack(best), torch.stack(soft), counts, pairs, share, cosines, lengths)
-        return logits, cosines
+        return self.verdict(terms, cosines, lengths), cosines
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
         """Return logits [batch, 1] of BERT-shaped pairs, as the shipped graph does."""
@@ -241,19 +252,31 @@ class Nano(nn.Module):
         unit = self.layer(static * ROOT + self.segment[token_type_ids], bias)
         sides = []
         for keep, upto in ((content & ~second, tokens), (content & second, input_ids.shape[1])):
-            u, s, i = unit[:, :upto] * keep[:, :upto, None], static[:, :upto] * keep[:, :upto, None], input_ids[:, :upto]
+            u, s, i = (
+                unit[:, :upto] * keep[:, :upto, None],
+                static[:, :upto] * keep[:, :upto, None],
+                input_ids[:, :upto],
+            )
             sides.append(Side(u, s, i, keep[:, :upto], *self.pool(u, s, i, keep[:, :upto])))
         query, passage = sides
         matches = [query.static @ passage.static.transpose(1, 2), query.unit @ passage.unit.transpose(1, 2)]
         best = torch.stack([match.amax(-1).clamp(min=0) for match in matches])
         soft = torch.stack([(match - SOFT_FLOOR).relu().sum(-1) for match in matches])
-        exact = ((query.ids[:, :, None] == passage.ids[:, None, :]) & query.content[:, :, None] & passage.content[:, None, :]).float()
+        exact = (
+            (query.ids[:, :, None] == passage.ids[:, None, :]) & query.content[:, :, None] & passage.content[:, None, :]
+        ).float()
         right = F.pad((exact[:, :-1, :-1] * exact[:, 1:, 1:]).sum(-1).clamp(max=1), (0, 1))
         pairs = torch.stack([right, F.pad(right, (1, 0))[:, :-1]])
-        cosines = torch.stack([(query.pooled_static * passage.pooled_static).sum(-1), (query.pooled * passage.pooled).sum(-1)], -1)
+        cosines = torch.stack(
+            [(query.pooled_static * passage.pooled_static).sum(-1), (query.pooled * passage.pooled).sum(-1)], -1
+        )
         lengths = torch.stack([query.length, passage.length], -1)
-        lengths = lengths[:, None].expand(-1, 1, -1)[:, 0]
-        return self.head(best, soft, exact.sum(-1), pairs, self.weights(query), cosines, lengths)[:, None]
+        share = self.weights(query)
+        saturated = self.saturate(exact.sum(-1), lengths[:, 1:])
+        features = torch.stack(
+            [best[0], best[1], soft[0].log1p(), soft[1].log1p(), saturated, pairs[0], pairs[1], share], -1
+        )
+        return self.verdict((self.per_term(features) * share[..., None]).sum(-2), cosines, lengths)[:, None]
 
 
 def distance(tokens: int) -> Tensor:

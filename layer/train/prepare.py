@@ -26,25 +26,31 @@ QUERY_TOKENS = 48
 SENTENCE_ENDS = (1012, 1029, 999)  # . ? !
 TEMPLATES = (
     "what is {a}", "what is {a}", "what causes {a}", "how does {a} work", "definition of {a}", "{a} definition",
-    "effect of {a} on {b}", "effects of {a}", "{a} and {b}", "{a} versus {b}", "does {a} affect {b}", "how to use {a} with {b}",
-    "{a} in {b}", "role of {a} in {b}", "difference between {a} and {b}", "is {a} related to {b}", "who is {a}", "where is {a}",
-    "when was {a}", "why {a}", "examples of {a}", "how much {a}", "{a} {b} {c}", "types of {a}", "meaning of {a}", "{a} treatment",
-    "what are the {a} of {b}", "how is {a} measured", "theory of {a}", "methods for {a} and {b}", "{a} increases {b}", "{a} is associated with {b}",
+    "effect of {a} on {b}", "effects of {a}", "{a} and {b}", "{a} versus {b}", "does {a} affect {b}",
+    "how to use {a} with {b}", "{a} in {b}", "role of {a} in {b}", "difference between {a} and {b}",
+    "is {a} related to {b}", "who is {a}", "where is {a}", "when was {a}", "why {a}", "examples of {a}",
+    "how much {a}", "{a} {b} {c}", "types of {a}", "meaning of {a}", "{a} treatment", "what are the {a} of {b}",
+    "how is {a} measured", "theory of {a}", "methods for {a} and {b}", "{a} increases {b}",
+    "{a} is associated with {b}",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All training text. ``source`` names the set of each query; ``positives`` are passage indices by query."""
+    """All training text. ``source`` names the set of each query; ``positives`` are passage indices by query.
+
+    The first ``whole`` passages are those of the sets; crops of them follow.
+    """
 
     passages: list[Ids]
     queries: list[Ids]
     source: list[str]
     positives: list[list[int]]
+    whole: int
 
 
 def chunks(ids: Ids, limit: int = PASSAGE_TOKENS) -> list[Ids]:
-    """Cut a text into pieces of at most ``limit`` tokens, at the last sentence end past half of it where there is one."""
+    """Cut a text into pieces of at most ``limit`` tokens, where one can at a sentence end past half of it."""
     out: list[Ids] = []
     while len(ids) > limit:
         ends = np.flatnonzero(np.isin(ids[limit // 2 : limit], SENTENCE_ENDS))
@@ -77,11 +83,11 @@ def document_frequency(tokens: Tokens, passages: list[Ids]) -> Counter[str]:
     return counts
 
 
-def written_queries(words: list[str], idf: dict[str, float], rng: random.Random) -> list[str]:
+def written_queries(words: list[str], rarity: dict[str, float], rng: random.Random) -> list[str]:
     """Write two queries from a passage's words: a keyword string, and a template filled with its rarer phrases."""
     if len(words) < 8:
         return []
-    weight = [max(0.0, idf.get(word, 0.0) - 3.0) ** 2 * (len(word) > 2) for word in words]
+    weight = [max(0.0, rarity.get(word, 0.0) - 3.0) ** 2 * (len(word) > 2) for word in words]
     if sum(weight) <= 0:
         return []
 
@@ -123,10 +129,10 @@ def prepare(folders: list[Path], tokens: Tokens, seed: int) -> World:
                 source.append(data.name)
                 positives.append(relevant)
     counts = document_frequency(tokens, passages)
-    idf = {word: math.log(len(passages) / count) for word, count in counts.items()}
+    rarity = {word: math.log(len(passages) / count) for word, count in counts.items()}
     written: list[tuple[str, int]] = []
     for index in range(len(passages)):
-        written += [(text, index) for text in written_queries(tokens.words(passages[index]), idf, rng)]
+        written += [(text, index) for text in written_queries(tokens.words(passages[index]), rarity, rng)]
         parts = sentences(passages[index])
         if parts:
             queries.append(rng.choice(parts)[:QUERY_TOKENS])
@@ -136,19 +142,25 @@ def prepare(folders: list[Path], tokens: Tokens, seed: int) -> World:
         queries.append(ids[:QUERY_TOKENS])
         source.append("written")
         positives.append([])
-    for index in range(len(passages)):
+    whole = len(passages)
+    for index in range(whole):
         part = crop(passages[index], rng)
         if part is not None:
             passages.append(part)
-    return World(passages, queries, source, positives)
+    return World(passages, queries, source, positives, whole)
 
 
-def idf_of_tokens(passages: list[Ids], size: int) -> NDArray[np.float32]:
-    """Return ln(1 + (N - df + 0.5) / (df + 0.5)) for each token id, float32 [size] (Robertson & Zaragoza 2009)."""
+def token_frequency(passages: list[Ids], size: int) -> NDArray[np.float64]:
+    """Count the passages that hold each token id, float64 [size]."""
     counts = np.zeros(size)
     for ids in passages:
         counts[np.unique(ids)] += 1
-    return np.log1p((len(passages) - counts + 0.5) / (counts + 0.5)).astype(np.float32)
+    return counts
+
+
+def idf(frequency: NDArray[np.float64], passages: int) -> NDArray[np.float32]:
+    """Return ln(1 + (N - df + 0.5) / (df + 0.5)) (Robertson & Zaragoza 2009)."""
+    return np.log1p((passages - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
 
 
 def save(world: World, path: Path) -> None:
@@ -159,5 +171,6 @@ def save(world: World, path: Path) -> None:
 def load(path: Path) -> World:
     """Read what :func:`save` wrote in this work folder."""
     world = pickle.loads(path.read_bytes())  # noqa: S301 - written by this program, in its own work folder
-    assert isinstance(world, World)
+    if not isinstance(world, World):
+        raise TypeError(f"{path}: not a world")
     return world

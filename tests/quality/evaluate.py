@@ -2,9 +2,10 @@
 
     python -m tests.quality.evaluate FOLDER [--run RUN] [--model DIRECTORY] [--json FILE] [--per-query FILE]
 
-``FOLDER`` is a set in BEIR layout (see :mod:`layer.train.beir`), or a folder of such sets. The first stage is ``RUN``, or the
-``bm25.run`` or ``candidates.run`` beside the set, or BM25 (of bm25s) over the whole corpus. Every judged query counts,
-one that the first stage found nothing for as 0. Measures are those of ir-measures, with trec_eval's linear nDCG gain.
+``FOLDER`` is a set in BEIR layout (see :mod:`layer.train.beir`), or a folder of such sets. The first stage is ``RUN``,
+or the ``bm25.run`` or ``candidates.run`` beside the set, or BM25 (of bm25s) over the whole corpus. Every judged query
+counts, one that the first stage found nothing for as 0. Measures are those of ir-measures, with trec_eval's linear nDCG
+gain.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Report:
         return sum(stage[measure].values()) / len(stage[measure])
 
     def p_value(self, measure: str) -> float:
-        """Return the two-sided p of a paired t-test over queries (Smucker, Allan & Carterette, CIKM 2007); 1 where nothing changed."""
+        """Return the two-sided p of a paired t-test over queries (Smucker, Allan & Carterette, CIKM 2007); 1 where
+        nothing changed.
+        """
         queries = list(self.first_stage[measure])
         before, after = ([stage[measure][q] for q in queries] for stage in (self.first_stage, self.reranked))
         return 1.0 if before == after or len(queries) < 2 else float(scipy.stats.ttest_rel(before, after).pvalue)
@@ -93,9 +96,13 @@ def bm25(data: BeirSet, depth: int) -> Run:
     """Return the best ``depth`` passages a query by BM25 with English stop words left out."""
     keys = list(data.corpus)
     retriever = bm25s.BM25(k1=0.9, b=0.4)
-    retriever.index(bm25s.tokenize(list(data.corpus.values()), stopwords="en", show_progress=False), show_progress=False)
+    retriever.index(
+        bm25s.tokenize(list(data.corpus.values()), stopwords="en", show_progress=False), show_progress=False
+    )
     queries = [query for query in data.qrels if query in data.queries]
-    tokens = bm25s.tokenize([data.queries[query] for query in queries], stopwords="en", show_progress=False, return_ids=False)
+    tokens = bm25s.tokenize(
+        [data.queries[query] for query in queries], stopwords="en", show_progress=False, return_ids=False
+    )
     run: Run = {}
     for query, words in zip(queries, tokens, strict=True):
         if not words:
@@ -164,12 +171,15 @@ def evaluate(folder: Path, ranker: Ranker, run: Path | None = None, depth: int =
 
 
 def sets_in(folder: Path) -> list[Path]:
-    """Return ``folder`` where it is a set; else the sets in it that have a run, as every set of a benchmark folder should.
+    """Return ``folder`` where it is a set; else the sets in it that have a first-stage run.
 
     Raises:
         DataError: there is none.
     """
-    if any((folder / name).exists() for name in ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz", "qrels")):
+    if any(
+        (folder / name).exists()
+        for name in ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz", "qrels")
+    ):
         return [folder]
     inside = [path for path in sorted(folder.glob("*")) if any((path / name).is_file() for name in RUNS)]
     if not inside:
@@ -179,7 +189,10 @@ def sets_in(folder: Path) -> list[Path]:
 
 def table(reports: Iterable[Report]) -> str:
     """Return the figures as a Markdown table."""
-    lines = ["| set | queries | " + " | ".join(MEASURES) + " | p (nDCG@10) |", "|---|---|" + "---|" * (len(MEASURES) + 1)]
+    lines = [
+        "| set | queries | " + " | ".join(MEASURES) + " | p (nDCG@10) |",
+        "|---|---|" + "---|" * (len(MEASURES) + 1),
+    ]
     for report in reports:
         cells = [f"{report.mean(report.first_stage, m):.3f} → {report.mean(report.reranked, m):.3f}" for m in MEASURES]
         queries = len(report.first_stage["ndcg@10"])
@@ -200,7 +213,9 @@ def write_per_query(reports: Iterable[Report], path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the tool; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="make eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="make eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--model", type=Path, default=Path("layer/nano"))
@@ -211,7 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folders = sets_in(given.folder)
         if given.run and len(folders) > 1:
-            raise DataError("RUN goes with one set: name it in DATA")  # noqa: TRY301 - one place prints errors
+            raise DataError("RUN goes with one set: name it in DATA")
         ranker = Ranker.load(given.model)
         reports = [evaluate(folder, ranker, given.run, given.depth) for folder in folders]
     except (DataError, RerankError) as error:
