@@ -142,6 +142,30 @@ LOCAL_SOURCES = $(shell find handler layer/locks $(MODEL) -type f -not -name '*.
 		$(call BIN,build)/python -m layer.build $$artefact .build/local/$$artefact --model $(MODEL); done
 	@touch $@
 
+##@ Model
+
+DEV_SETS ?= ../shared/data/dev
+TRAIN_SETS ?= ../shared/data/train
+
+.PHONY: eval
+eval: .venvs/test/.ready ## Rerank a first-stage run and measure it (DATA=BEIR folder RUN=run MODEL=folder JSON=file; default: the dev sets)
+	@test -e "$(or $(DATA),$(DEV_SETS))" || { echo 'eval: name a set in BEIR layout: make eval DATA=folder' >&2; exit 2; }
+	$(call BIN,test)/python -m tests.quality.evaluate "$(or $(DATA),$(DEV_SETS))" --model "$(MODEL)" \
+		$(if $(RUN),--run "$(RUN)") $(if $(JSON),--json "$(JSON)")
+
+# torch is in no lock, for its wheels differ by index: the registry's own holds CUDA libraries, a CPU index serves
+# `2.13.0+cpu`, and no list of hashes fits both. Which one pip takes is the machine's pip configuration.
+TORCH = torch==2.13.0
+
+.PHONY: train
+train: .venvs/train/.torch ## Train the nano model into .build/train/nano (DATA=folder adds a set in BEIR layout; STEPS= shortens)
+	@test -e "$(TRAIN_SETS)" -o -n "$(DATA)" || { echo 'train: name a set in BEIR layout: make train DATA=folder' >&2; exit 2; }
+	$(call BIN,train)/python -m layer.train $(wildcard $(TRAIN_SETS)) $(DATA) $(if $(STEPS),--steps $(STEPS))
+
+.venvs/train/.torch: .venvs/train/.ready
+	$(call BIN,train)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@touch $@
+
 # An environment per group of pyproject.toml, from its hash-pinned lock.
 .PRECIOUS: .venvs/%/.ready
 .venvs/%/.ready: tests/locks/%.txt
