@@ -71,6 +71,16 @@ clean: ## Remove what was built (the environments stay: rm -r .venvs)
 	rm -rf .aws-sam .build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venvs/*' -prune -exec rm -rf {} +
 
+##@ Whole data sets
+
+.PHONY: batch
+batch: .venvs/batch/.ready ## Rank a data set by the batch state machine (INPUT=file|folder OUTPUT=folder; TREC=tag TOP_N= RUN= CONCURRENCY= AWS=1)
+	@$(if $(and $(INPUT),$(OUTPUT)),,$(error make batch INPUT=file-or-folder OUTPUT=folder))
+	RERANK_MODEL_DIR=$(MODEL) $(call BIN,batch)/python -m infra.batch "$(INPUT)" "$(OUTPUT)" $(if $(AWS),--stack $(STACK)) \
+		$(if $(TREC),--trec "$(TREC)") $(if $(RUN),--run "$(RUN)") $(if $(NAME),--name "$(NAME)") $(if $(TOP_N),--top-n $(TOP_N)) \
+		$(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(RANGE_BYTES),--range-bytes $(RANGE_BYTES)) \
+		$(if $(TOLERATED),--tolerated $(TOLERATED))
+
 ##@ Build
 
 .PHONY: build
