@@ -9,12 +9,10 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
-from handler.errors import ModelError, UnprocessableRequest
+from handler.errors import UnprocessableRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tokenizers import Tokenizer
+    from collections.abc import Callable, Iterable, Iterator
 
     from handler.chunking import Words
     from handler.contract import Chunking
@@ -58,16 +56,16 @@ class WordCache(dict[str, bytes]):
     """Token ids by space-delimited word, exact for any text that a BERT tokenizer reads.
 
     A BERT tokenizer treats a space as a boundary in every one of its steps (cleaning, accents, case, punctuation,
-    word pieces), so the ids of a text are the ids of its space-delimited parts, one after the other. A part seen for
-    the first time goes through the library, whatever it holds.
+    word pieces), so the ids of a text are the ids of its space-delimited words, one after the other. ``word_ids``
+    tokenises a word seen for the first time. Looking up and joining run without a line of Python per word.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, word_ids: Callable[[str], list[int]]) -> None:
         super().__init__()
-        self._encode = tokenizer.encode
+        self._word_ids = word_ids
 
     def __missing__(self, word: str) -> bytes:
-        ids = packed(self._encode(word, add_special_tokens=False).ids)
+        ids = packed(self._word_ids(word))
         if len(word) <= CACHED_WORD_CHARACTERS and len(self) < CACHED_WORDS:
             self[word] = ids
         return ids
@@ -84,8 +82,8 @@ class Encoder:
     """
 
     def __init__(self, model: Model) -> None:
-        self._tokenizer = model.tokenizer
-        self._words = WordCache(model.tokenizer)
+        self._tokens = model.tokens
+        self._words = WordCache(model.tokens.word_ids)
         self._prefix, self._joiner, self._suffix = self._template(model)
         self._window = model.manifest.window
         self._max_query_tokens = model.manifest.max_query_tokens
@@ -140,7 +138,7 @@ class Encoder:
 
     def _template(self, model: Model) -> tuple[bytes, bytes, bytes]:
         """Return what stands before the query, between query and passage, and after the passage: packed ids."""
-        first, last = (packed([special_id(model.tokenizer, token)]) for token in ("[CLS]", "[SEP]"))
+        first, last = (packed([model.tokens.special_id(token)]) for token in ("[CLS]", "[SEP]"))
         return first, last, last
 
     def _ids(self, text: str) -> bytes:
@@ -151,15 +149,7 @@ class Encoder:
         """Return the words of a text that is to be cut between them."""
         from handler.chunking import words
 
-        return words(text, lambda word: len(self._words[word]) // ID_BYTES, self._tokenizer)
-
-
-def special_id(tokenizer: Tokenizer, token: str) -> int:
-    """Look up the id of a special token; ``ModelError`` where the vocabulary has none."""
-    known: int | None = tokenizer.token_to_id(token)
-    if known is None:
-        raise ModelError(f"The model's vocabulary has no {token} token.")
-    return known
+        return words(text, lambda word: len(self._words[word]) // ID_BYTES, self._tokens.library)
 
 
 def packed(ids: list[int]) -> bytes:

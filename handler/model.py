@@ -12,16 +12,16 @@ import os
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-# Before the first import of onnxruntime: from 1.29 on it would create a database and a device id under the home
-# directory and start an upload thread. The tokenizers library would start a thread pool at its first batch.
+# Before onnxruntime is imported: from 1.29 on it would create a database and a device id under the home directory and
+# start an upload thread. The tokenizers library, where it is needed at all, would start a thread pool.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import onnxruntime
-from tokenizers import Tokenizer
 
 from handler.encoding import Encoder
 from handler.errors import ModelError
+from handler.wordpiece import Tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,9 +78,9 @@ class Manifest:
 class Model:
     """A loaded cross-encoder: its manifest, its tokenizer and its session."""
 
-    def __init__(self, manifest: Manifest, tokenizer: Tokenizer, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, manifest: Manifest, tokens: Tokens, session: onnxruntime.InferenceSession) -> None:
         self.manifest = manifest
-        self.tokenizer = tokenizer
+        self.tokens = tokens
         self._session = session
         self._inputs = [node.name for node in session.get_inputs()]
         self._outputs = [session.get_outputs()[0].name]
@@ -106,7 +106,7 @@ def load(directory: Path) -> Model:
         if not path.is_file() or path.stat().st_size != entry["bytes"]:
             raise ModelError(f"Model directory {directory}: {name} is missing or not {entry['bytes']} bytes long.")
     try:
-        return kind(manifest, _tokenizer(directory, manifest), _session(directory / GRAPH))
+        return kind(manifest, Tokens(directory, lowercase=manifest.lowercase), _session(directory / GRAPH))
     except Exception as error:  # onnxruntime and tokenizers raise bare Exception and RuntimeError
         raise ModelError(f"Model directory {directory}: cannot load the model ({type(error).__name__}).") from error
 
@@ -125,16 +125,3 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def _tokenizer(directory: Path, manifest: Manifest) -> Tokenizer:
-    vocabulary = directory / "vocab.txt"
-    if vocabulary.exists():
-        from tokenizers import BertWordPieceTokenizer
-
-        tokenizer: Tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=manifest.lowercase)._tokenizer  # noqa: SLF001
-    else:
-        tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer

@@ -20,10 +20,10 @@ from handler.encoding import ID_BYTES, EncodedQuery, packed
 if TYPE_CHECKING:
     import onnxruntime
     from numpy.typing import NDArray
-    from tokenizers import Tokenizer
 
     from handler.batching import MicroBatch
     from handler.contract import Chunking
+    from handler.wordpiece import Tokens
 
 EXPANSION_STEP = 16
 LEAST_EXPANSION = 8
@@ -55,8 +55,8 @@ class Encoder(encoding.Encoder):
 class Model(model.Model):
     """A session that gives unit embeddings ``[rows, tokens, width]``, and the interaction after it."""
 
-    def __init__(self, manifest: model.Manifest, tokenizer: Tokenizer, session: onnxruntime.InferenceSession) -> None:
-        super().__init__(manifest, tokenizer, session)
+    def __init__(self, manifest: model.Manifest, tokens: Tokens, session: onnxruntime.InferenceSession) -> None:
+        super().__init__(manifest, tokens, session)
         self._query: tuple[bytes, NDArray[np.float32]] = (b"", np.empty((0, 0), np.float32))
 
     def logits(self, batch: MicroBatch) -> NDArray[np.float32]:

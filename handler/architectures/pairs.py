@@ -33,12 +33,12 @@ class Encoder(encoding.Encoder):
         return packed(options["prefix"]), packed(options["joiner"]), packed(options["suffix"])
 
     def _ids(self, text: str) -> bytes:
-        return packed(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return packed(self._tokens.library.encode(text, add_special_tokens=False).ids)
 
     def _found(self, text: str) -> Words:
         from handler.chunking import words_of
 
-        return words_of(self._tokenizer.encode(text, add_special_tokens=False))
+        return words_of(self._tokens.library.encode(text, add_special_tokens=False))
 
 
 class Model(model.Model):

@@ -13,7 +13,7 @@ from handler.chunking import LONG_WORD_CHARACTERS, Words, windows, words
 from handler.encoding import ID_BYTES, WordCache
 from handler.runtime import ranker
 
-TOKENIZER = ranker()._model.tokenizer
+TOKENIZER = ranker()._model.tokens.library
 CACHE = WordCache(TOKENIZER)
 
 ENGLISH = st.sampled_from(
