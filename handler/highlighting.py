@@ -23,17 +23,11 @@ MAX_HIGHLIGHT_TOKENS = 16_384
 
 MIN_SENTENCE_CHARACTERS = 20  # "No." and "(a)" are joined to what follows: alone they carry nothing
 
-_ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "No", "Fig", "vs", "al", "cf", "ca", "approx", "e.g", "i.e")
-_NOT_ABBREVIATED = "".join(rf"(?<!\b{re.escape(word)})" for word in _ABBREVIATIONS) + r"(?<!\b[A-Z])"
-_SENTENCE = re.compile(
-    rf"""\S.*?(?:
-        (?: {_NOT_ABBREVIATED}\. | [!?…] ) ["'”’)\]]* (?= \s (?! \s*[a-z] ) | \Z )  # and no small letter follows
-      | [。！？]+ ["'”’」』）]*
-      | (?= \n\s*(?: \n | [-*•#] ) )  # a blank line, a list item or a heading follows
-      | \Z
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
+# Where a sentence may end: at a stop before a space, at an ideographic stop, before a blank line or a list item.
+_STOP = re.compile(r"""[.!?…]["'”’)\]]*(?=\s)|[。！？]["'”’」』）]*|(?=\n\s*?(?:\n|[-*•#]))""")
+_ABBREVIATED = re.compile(r"(?:\b(?:[A-Z]|Dr|Mr|Mrs|Ms|Prof|St|No|Fig|vs|al|cf|ca|approx|e\.g|i\.e))\.\Z")
+_LONGEST_ABBREVIATION = 8
+_SMALL_LETTER = re.compile(r"\s*[a-z]")
 
 
 class Sentence(NamedTuple):
@@ -46,14 +40,24 @@ class Sentence(NamedTuple):
 
 def sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield code points ``[start, end)`` of the sentences of ``text[start:end]``, in order; short ones are joined."""
-    begin = None
-    for match in _SENTENCE.finditer(text[:end].rstrip(), start):
-        begin = match.start() if begin is None else begin
-        if match.end() - begin >= MIN_SENTENCE_CHARACTERS:
-            yield begin, match.end()
-            begin = None
-    if begin is not None:
-        yield begin, match.end()
+    begin = start
+    for match in _STOP.finditer(text, start, end):
+        stop = match.end()
+        if _ABBREVIATED.search(text[max(stop - _LONGEST_ABBREVIATION, begin) : stop]) or _SMALL_LETTER.match(
+            text, stop
+        ):
+            continue
+        begin = _after_space(text, begin, stop)
+        if stop - begin >= MIN_SENTENCE_CHARACTERS:
+            yield begin, stop
+            begin = stop
+    begin = _after_space(text, begin, end)
+    if begin < end:
+        yield begin, begin + len(text[begin:end].rstrip())
+
+
+def _after_space(text: str, begin: int, end: int) -> int:
+    return end - len(text[begin:end].lstrip())
 
 
 def candidates(results: Sequence[Result]) -> list[Sentence]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -103,7 +104,9 @@ class Ranker:
         return list(chunks) if whole else chunks  # whether a request is refused must not depend on the clock
 
     def _score(self, query: EncodedQuery, chunks: Iterable[Chunk], clock: Clock) -> Run:
-        """Score as many of ``chunks`` as the clock allows; it is read before each micro-batch."""
+        """Score as many of ``chunks`` as the clock allows; it is read before each text and each micro-batch."""
+        if clock.deadline is not None:
+            chunks = takewhile(lambda _: not clock.expired(), chunks)
         scored: list[Chunk] = []
         logits: list[float] = []
         seconds = 0.0

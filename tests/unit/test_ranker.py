@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler import highlighting
+from handler.batching import ORDERED_WINDOW
 from handler.contract import Ranking, RankRequest, Result
 from handler.dialects import native
 from handler.errors import DeadlineExceeded, InvalidRequest, UnprocessableRequest
@@ -66,6 +67,9 @@ class Looks(Clock):
 
 def looks(allowed: int) -> Looks:
     return Looks(began=0.0, deadline=allowed, seen=[])
+
+
+THREE_BATCHES = ORDERED_WINDOW + 3  # the clock is read before each text and before each micro-batch
 
 
 def rank(*passages: Any, query: str = QUERY, clock: Clock | None = None, **options: Any) -> Ranking:
@@ -168,13 +172,13 @@ def many(count: int) -> list[dict[str, Any]]:
 
 
 def test_past_the_deadline_every_passage_comes_back_the_scored_ones_first() -> None:
-    ranking = rank(*many(200), clock=looks(3))
+    ranking = rank(*many(200), clock=looks(THREE_BATCHES))
     scored = [result for result in ranking.results if result.scored]
     unscored = ranking.results[len(scored) :]
     assert sorted(result.index for result in ranking.results) == list(range(200))
     assert ranking.partial
     assert 0 < len(scored) == 200 - ranking.unscored < 200
-    assert {result.index for result in scored} < set(range(64)), "the first ones given are scored first"
+    assert {result.index for result in scored} < set(range(ORDERED_WINDOW)), "the first ones given are scored first"
     assert [result.index for result in unscored] == sorted(result.index for result in unscored)
     scores = [result.score for result in ranking.results]
     assert scores == sorted(scores, reverse=True)
@@ -184,9 +188,9 @@ def test_past_the_deadline_every_passage_comes_back_the_scored_ones_first() -> N
 
 def test_the_first_stage_decides_which_passages_are_scored_first_and_how_the_rest_is_ordered() -> None:
     passages = [passage | {"score": float(i)} for i, passage in enumerate(many(200))]
-    ranking = rank(*passages, clock=looks(3))
+    ranking = rank(*passages, clock=looks(THREE_BATCHES))
     count = 200 - ranking.unscored
-    assert min(result.index for result in ranking.results[:count]) >= 200 - 64
+    assert min(result.index for result in ranking.results[:count]) >= 200 - ORDERED_WINDOW
     assert [r.index for r in ranking.results[count:]] == sorted(
         (r.index for r in ranking.results[count:]), reverse=True
     )
@@ -203,11 +207,11 @@ def test_no_time_at_all_still_answers() -> None:
 
 def test_all_scores_or_none_where_the_caller_wants_that() -> None:
     with pytest.raises(DeadlineExceeded, match="unscored"):
-        rank(*many(200), clock=looks(3), on_deadline="error")
+        rank(*many(200), clock=looks(THREE_BATCHES), on_deadline="error")
 
 
 def test_equal_texts_share_a_score_also_when_time_ran_out() -> None:
-    ranking = rank(SHORT[0], *many(200), SHORT[0], clock=looks(3))
+    ranking = rank(SHORT[0], *many(200), SHORT[0], clock=looks(THREE_BATCHES))
     results = by_index(ranking)
     assert results[0].scored
     assert results[-1].scored
@@ -215,7 +219,10 @@ def test_equal_texts_share_a_score_also_when_time_ran_out() -> None:
 
 
 def test_a_passage_of_which_the_time_sufficed_for_some_chunks_is_unscored() -> None:
-    ranking = rank(LONG, chunking={"chunk_tokens": 100, "max_chunks_per_doc": 30}, clock=looks(1))
+    chunking = {"chunk_tokens": 100, "max_chunks_per_doc": 60}
+    chunks = rank(LONG, chunking=chunking).results[0].chunks
+    ranking = rank(LONG, chunking=chunking, clock=looks(chunks + 1))
+    assert 0 < ranking.usage.chunks < chunks
     assert ranking.unscored == 1
 
 
