@@ -25,13 +25,13 @@ from handler.encoding import ID_BYTES, Chunk
 from handler.ranker import Ranker
 from handler.runtime import Clock
 
+WORDS = 70  # the median length: about a hundred tokens with those that are words of several pieces
 QUERY = "what makes rain form over the hills in autumn"
 
 
-def passages(ranker: Ranker, count: int, words: int, seed: int = 0) -> list[dict[str, Any]]:
+def passages(vocabulary: list[str], count: int, words: int, seed: int = 0) -> list[dict[str, Any]]:
     """Made-up passages of sentences of vocabulary words, log-normal in length, with a first-stage score."""
     random = Random(seed)
-    vocabulary = sorted(word for word in ranker._model.tokens.library.get_vocab() if word.isalpha() and len(word) > 1)
     made = []
     for number in range(count):
         length = max(int(random.lognormvariate(0, 0.35) * words), 5)
@@ -56,9 +56,8 @@ def engine_alone(ranker: Ranker, request: RankRequest) -> list[tuple[int, float]
     return [(index, float(scores[index])) for index in np.argsort(-scores, kind="stable").tolist()]
 
 
-def compare_options(ranker: Ranker, rounds: int, count: int, words: int) -> None:
+def compare_options(ranker: Ranker, made: list[dict[str, Any]], rounds: int) -> None:
     """Print the time of each option as a ratio to the plain request."""
-    made = passages(ranker, count, words)
     far = 1_000_000
 
     def run(**options: Any) -> Callable[[], object]:
@@ -87,16 +86,15 @@ def compare_options(ranker: Ranker, rounds: int, count: int, words: int) -> None
             call()
             if turn > 1:  # the first rounds fill the word cache and the arena
                 times[label].append(perf_counter() - began)
-    print(f"\n{count} passages of about {words} words, {rounds} rounds\n")
+    print(f"\n{len(made)} passages, {rounds} rounds\n")
     print("| option | median ms | ratio to plain |\n|---|---|---|")
     for label, taken in times.items():
         ratio = median(one / base for one, base in zip(taken, times["plain"], strict=True))
         print(f"| {label} | {median(taken) * 1000:.2f} | {ratio:.3f} |")
 
 
-def keep_deadlines(ranker: Ranker, rounds: int, count: int, words: int) -> None:
+def keep_deadlines(ranker: Ranker, made: list[dict[str, Any]], rounds: int) -> None:
     """Print by how much answers come after their deadline, in milliseconds and in micro-batches."""
-    made = passages(ranker, count, words)
     request = native.parse({"query": QUERY, "passages": made})
     query = ranker._encoder.encode_query(QUERY)
     batches: list[float] = []
@@ -113,12 +111,10 @@ def keep_deadlines(ranker: Ranker, rounds: int, count: int, words: int) -> None:
         clock = Clock.start(allowed)
         ranking = ranker.rank(request, clock)
         over.append((perf_counter() - clock.began) * 1000 - allowed)
-        if len(ranking.results) != count:
+        if len(ranking.results) != len(made):
             raise SystemExit("a passage was lost")
     one = median(batches) * 1000
-    print(
-        f"\n{count} passages of about {words} words take {whole:.0f} ms, a micro-batch {one:.2f}; {rounds} deadlines\n"
-    )
+    print(f"\n{len(made)} passages take {whole:.0f} ms, a micro-batch {one:.2f}; {rounds} deadlines\n")
     print("| overshoot | ms | micro-batches |\n|---|---|---|")
     for label, value in (("median", median(over)), ("p99", float(np.quantile(over, 0.99))), ("most", max(over))):
         print(f"| {label} | {value:.2f} | {value / one:.2f} |")
@@ -131,8 +127,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     given = parser.parse_args()
     ranker = Ranker.load(given.model)
-    compare_options(ranker, given.rounds, 100, 70)
-    keep_deadlines(ranker, given.rounds * 5, 1000, 70)
+    lines = (given.model / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    vocabulary = [word for word in lines if word.isalpha() and word.isascii() and len(word) > 1]
+    compare_options(ranker, passages(vocabulary, 100, WORDS), given.rounds)
+    keep_deadlines(ranker, passages(vocabulary, 1000, WORDS), given.rounds * 5)
 
 
 if __name__ == "__main__":
