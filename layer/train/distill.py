@@ -37,7 +37,7 @@ class Recipe:
     margin: float = 0.05
     label: float = 0.2
     cosine: float = 8.0
-    average: float = 0.998
+    average: float = 0.98
 
 
 def score_batch(net: Nano, batch: Batch) -> tuple[Tensor, Tensor, list[int]]:
@@ -89,6 +89,16 @@ def rate_at(step: int, recipe: Recipe) -> float:
     return min(1.0, (step + 1) / recipe.warmup) * max(0.02, 1 - step / recipe.steps)
 
 
+def running(most: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Return an exponential average that follows closely at first and settles to a decay of ``most``."""
+
+    def update(average: Tensor, current: Tensor, seen: Tensor) -> Tensor:
+        decay = min(most, (1 + float(seen)) / (10 + float(seen)))
+        return average * decay + current * (1 - decay)
+
+    return update
+
+
 def distill(
     net: Nano,
     sampler: Sampler,
@@ -110,9 +120,7 @@ def distill(
         fused=True,
     )
     base = [group["lr"] for group in optimiser.param_groups]
-    average = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
-    )
+    average = torch.optim.swa_utils.AveragedModel(net, avg_fn=running(recipe.average))
     start = 0
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True)
