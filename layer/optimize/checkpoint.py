@@ -57,7 +57,7 @@ def read(directory: Path) -> Checkpoint:
     """Read the model in ``directory``: ``config.json`` with ``*.safetensors``, ``pytorch_model.bin`` or ``*.onnx``."""
     settings = _settings(directory)
     weights = {name.removeprefix("bert."): value for name, value in _weights(directory).items()}
-    if weights["classifier.weight"].shape[0] != 1 if "classifier.weight" in weights else True:
+    if "classifier.weight" not in weights or len(weights["classifier.weight"]) != 1:
         raise UnsupportedModel("a cross-encoder with one logit is needed (a weight classifier.weight of one row)")
     pooled = ("pooler.dense", "tanh") if "pooler.dense.weight" in weights else ()
     return Checkpoint(
@@ -100,10 +100,11 @@ def _weights(directory: Path) -> Weights:
             for file in files
             for name, value in torch.load(file, map_location="cpu", weights_only=True).items()
         }
-    if files := sorted(directory.glob("*.onnx")):
+    if files := list(directory.glob("*.onnx")):
         import onnx
 
-        return from_export(onnx.load(files[0]))
+        # Of several exports the largest is the one that was not quantised.
+        return from_export(onnx.load(max(files, key=lambda file: file.stat().st_size)))
     raise UnsupportedModel("no *.safetensors, pytorch_model*.bin or *.onnx")
 
 
@@ -123,8 +124,9 @@ def from_export(model: onnx.ModelProto) -> Weights:
     }
     for node in model.graph.node:
         if node.op_type in {"MatMul", "MatMulInteger"}:
-            module = re.sub(r"/MatMul(_quant)?$", "", node.name).strip("/").replace("/", ".")
+            # "/bert/pooler/dense/Gemm_MatMul_quant": the quantiser writes Gemm as MatMul, with its weight transposed.
+            module = re.sub(r"/(Gemm_)?MatMul(_quant)?$", "", node.name).strip("/").replace("/", ".")
             stem = node.input[1].removesuffix("_quantized")
             if stem in constants and constants[stem].ndim == 2:
-                weights.setdefault(f"{module}.weight", constants[stem].astype(np.float32).T)
+                weights[f"{module}.weight"] = constants[stem].astype(np.float32).T
     return weights

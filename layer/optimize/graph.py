@@ -176,3 +176,4 @@ class Graph:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="lambda-rerank")
         (path.parent / EXTERNAL).unlink(missing_ok=True)  # onnx appends to it
         onnx.save(model, path, save_as_external_data=True, location=EXTERNAL, size_threshold=1024)
+        (path.parent / EXTERNAL).chmod(path.stat().st_mode)  # onnx keeps it to its owner; a function runs as another

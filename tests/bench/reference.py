@@ -107,7 +107,15 @@ def export(settings: dict[str, Any], weights: Weights, path: Path) -> None:
 
     def norm(x: str, module: str) -> str:
         gain, bias = (constant(f"{module}.{part}", weights[f"{module}.{part}"]) for part in ("weight", "bias"))
-        return node("/" + module, "LayerNormalization", x, gain, bias, axis=-1, epsilon=EPSILON)
+        return node(
+            "/" + module.replace(".", "/").replace("layer/", "layer."),
+            "LayerNormalization",
+            x,
+            gain,
+            bias,
+            axis=-1,
+            epsilon=EPSILON,
+        )
 
     def gelu(x: str, scope: str) -> str:
         half = node(scope, "Erf", node(scope, "Div", x, constant("sqrt2", np.sqrt(2))))
@@ -123,7 +131,9 @@ def export(settings: dict[str, Any], weights: Weights, path: Path) -> None:
     mask = node("/bert", "Cast", node("/bert", "Unsqueeze", "attention_mask", axes), to=TensorProto.FLOAT)
     mask = node("/bert", "Mul", node("/bert", "Sub", constant("one", 1), mask), constant("lowest", np.finfo("f").min))
     tables = {
-        name: constant(f"{name}_embeddings", weights[f"bert.embeddings.{name}_embeddings.weight"])
+        name: constant(
+            f"bert.embeddings.{name}_embeddings.weight", weights[f"bert.embeddings.{name}_embeddings.weight"]
+        )
         for name in ("word", "position", "token_type")
     }
     scope = "/bert/embeddings"
@@ -156,7 +166,7 @@ def export(settings: dict[str, Any], weights: Weights, path: Path) -> None:
     pooled = first
     for module in ("bert.pooler.dense", "classifier"):
         names = [constant(f"{module}.{part}", weights[f"{module}.{part}"]) for part in ("weight", "bias")]
-        pooled = node("/" + module, "Gemm", pooled, *names, transB=1)
+        pooled = node("/" + module.replace(".", "/"), "Gemm", pooled, *names, transB=1)
         if module == "bert.pooler.dense":
             pooled = node("/bert/pooler", "Tanh", pooled)
     nodes[-1].output[0] = "logits"
