@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BINS = 2048
-SHRINKS = [percent / 100 for percent in range(100, 29, -1)]
+SHRINKS = [percent / 100 for percent in range(100, 9, -1)]
 
 
 def calibrate(
@@ -43,12 +43,16 @@ def least_error(values: NDArray[np.float32]) -> Range:
     counts, edges = np.histogram(values, BINS, (low, high))
     centres = (edges[:-1] + edges[1:]) / 2
 
-    def error(shrink: float) -> float:
-        bottom, top = low * shrink, high * shrink
+    def error(bottom: float, top: float) -> float:
         step = (top - bottom) / 255
         outside = np.clip(centres, bottom, top) - centres
         # Within the range the error is that of rounding, step² / 12 on average.
         return float((counts * np.where(outside == 0, step**2 / 12, outside**2)).sum())
 
-    shrink = min(SHRINKS, key=error)
-    return Range(low * shrink, high * shrink)
+    # First both ends together, then each on its own, as often only one of them has the outliers.
+    both = min(SHRINKS, key=lambda shrink: error(low * shrink, high * shrink))
+    bottom, top = low * both, high * both
+    for _ in range(2):
+        top = min((high * shrink for shrink in SHRINKS), key=lambda end: error(bottom, end))
+        bottom = min((low * shrink for shrink in SHRINKS), key=lambda end: error(end, top))
+    return Range(bottom, top)

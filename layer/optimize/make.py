@@ -75,7 +75,7 @@ def optimise(  # noqa: PLR0913 - keyword arguments of one call
     shutil.copyfile(source / vocabulary, target / vocabulary)
     manifest = Manifest(
         name,
-        revision or digest(target / EXTERNAL)[:12],
+        revision or digest(target / GRAPH, target / EXTERNAL)[:12],
         window=model.window,
         max_query_tokens=model.window // 2,
         lowercase=lowercase,
@@ -128,9 +128,9 @@ def entry(path: Path) -> dict[str, int | str]:
     return {"bytes": path.stat().st_size, "sha256": digest(path)}
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def digest(*paths: Path) -> str:
+    """Return the SHA-256 in hexadecimal of files, one after the other."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def _json(path: Path) -> dict[str, object]:

@@ -24,7 +24,7 @@ TINY = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "i
 EPSILON = 1e-12
 
 
-def config(vocabulary: int, **shape: int) -> dict[str, Any]:
+def config(vocabulary: int, **changes: Any) -> dict[str, Any]:
     """Return the Hugging Face configuration of a BERT cross-encoder with one label."""
     return {
         "architectures": ["BertForSequenceClassification"],
@@ -38,7 +38,7 @@ def config(vocabulary: int, **shape: int) -> dict[str, Any]:
         "num_labels": 1,
         "id2label": {"0": "LABEL_0"},
         "label2id": {"LABEL_0": 0},
-        **(TINY | shape),
+        **(TINY | changes),
     }
 
 
@@ -81,7 +81,7 @@ def checkpoint(settings: dict[str, Any], seed: int = 0) -> Weights:
     return weights
 
 
-def export(settings: dict[str, Any], weights: Weights, path: Path) -> None:
+def export(settings: dict[str, Any], weights: Weights, path: Path) -> None:  # noqa: PLR0915 - one graph, in order
     """Write the plain fp32 graph: every layer whole, decomposed as the exporter does, int64 inputs, float logits."""
     hidden, heads = settings["hidden_size"], settings["num_attention_heads"]
     nodes: list[onnx.NodeProto] = []
@@ -160,7 +160,9 @@ def export(settings: dict[str, Any], weights: Weights, path: Path) -> None:
         context = node(scope, "Reshape", context, constant("joined", [0, 0, hidden], np.int64))
         mixed = linear(context, f"{prefix}.attention.output.dense")
         x = norm(node(scope, "Add", mixed, x), f"{prefix}.attention.output.LayerNorm")
-        inner = gelu(linear(x, f"{prefix}.intermediate.dense"), f"/bert/encoder/layer.{layer}/intermediate")
+        scope = f"/bert/encoder/layer.{layer}/intermediate"
+        inner = linear(x, f"{prefix}.intermediate.dense")
+        inner = gelu(inner, scope) if settings["hidden_act"] == "gelu" else node(scope, "Relu", inner)
         x = norm(node(scope, "Add", linear(inner, f"{prefix}.output.dense"), x), f"{prefix}.output.LayerNorm")
     first = node("/bert/pooler", "Gather", x, constant("first", 0, np.int64), axis=1)
     pooled = first
