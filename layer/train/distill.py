@@ -2,7 +2,7 @@
 
 Of every batch the student scores all query-passage pairs at once (:meth:`layer.train.model.Nano.cross`). The loss is KL
 divergence over each query's passages, a margin loss on score differences, cross entropy of the labels, and the squared
-error of its two pooled cosines against the teacher's.
+error of its two pooled cosines against the teacher's. Each step also sees a few texts of :mod:`layer.train.vocabulary`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from layer.train.model import Nano
 from layer.train.sampler import Batch, Sampler, exact_counts, pad
+from layer.train.vocabulary import Vocabulary
 
 SHARPNESS = 15.0
 BUCKETS = 4
@@ -33,10 +34,12 @@ class Recipe:
     rate: float = 1e-3
     embedding_rate: float = 5e-4
     warmup: int = 100
+    decay: float = 0.4
     kl: float = 1.0
     margin: float = 0.05
     label: float = 0.2
     cosine: float = 8.0
+    vocabulary: float = 1.0
     average: float = 0.98
 
 
@@ -85,8 +88,8 @@ def losses(logits: Tensor, cosines: Tensor, batch: Batch, order: list[int], reci
 
 
 def rate_at(step: int, recipe: Recipe) -> float:
-    """Return the share of the learning rate at a step: linear warm-up, then linear to 2 %."""
-    return min(1.0, (step + 1) / recipe.warmup) * max(0.02, 1 - step / recipe.steps)
+    """Return the share of the learning rate at a step: linear warm-up, a plateau, and linear to 2 % at the end."""
+    return min(1.0, (step + 1) / recipe.warmup, max(0.02, (recipe.steps - step) / (recipe.decay * recipe.steps)))
 
 
 def running(most: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -102,6 +105,7 @@ def running(most: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 def distill(
     net: Nano,
     sampler: Sampler,
+    vocabulary: Vocabulary,
     recipe: Recipe,
     checkpoint: Path,
     hook: Callable[[int, Nano], None] | None = None,
@@ -137,7 +141,9 @@ def distill(
         batch = sampler.draw()
         with torch.autocast("cpu", torch.bfloat16):
             logits, cosines, order = score_batch(net, batch)
+            rare = vocabulary.loss(net, sampler.rng)
         parts = losses(logits.float(), cosines.float(), batch, order, recipe)
+        parts["vocabulary"] = recipe.vocabulary * rare
         optimiser.zero_grad()
         sum(parts.values(), torch.zeros(())).backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
