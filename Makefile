@@ -137,11 +137,11 @@ delete: .venvs/infra/.ready ## Delete the deployed stack, after asking (ENV=)
 	$(call BIN,infra)/sam delete --config-env $(CONFIG) --stack-name $(STACK)
 
 # What `sam build` calls for the resources of template.yaml that are built by make.
-.PHONY: build-DependencyLayer build-ModelLayer build-RerankFunction
+.PHONY: build-DependencyLayer build-ModelLayer build-RerankFunction build-BatchFunction
 build-DependencyLayer: ARTEFACT = dependencies
 build-ModelLayer: ARTEFACT = model
-build-RerankFunction: ARTEFACT = function
-build-DependencyLayer build-ModelLayer build-RerankFunction: .venvs/build/.ready
+build-RerankFunction build-BatchFunction: ARTEFACT = function
+build-DependencyLayer build-ModelLayer build-RerankFunction build-BatchFunction: .venvs/build/.ready
 	$(call BIN,build)/python -m layer.build $(ARTEFACT) "$(ARTIFACTS_DIR)" --architecture $(ARCH) --python $(RUNTIME) --model $(MODEL)
 
 # The same artefacts for this machine, for `make run` and the integration suite.
