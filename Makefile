@@ -186,7 +186,7 @@ train: .venvs/train/.torch ## Train the nano model into .build/train/nano (DATA=
 		*) echo "Python 3.13 was not found: taking $$python";; \
 	esac; \
 	echo "Installing .venvs/$* ($$(grep -c == $<) packages; minutes at the first time)"; \
-	"$$python" -m venv --clear .venvs/$*
+	$(call BIN,$*)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venvs/$*
 	@PYTHONDONTWRITEBYTECODE= $(call BIN,$*)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
