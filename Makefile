@@ -46,8 +46,14 @@ test: check .build/local/.ready-layer-nano .venvs/infra/.ready .venvs/lambda/.re
 	$(call BIN,test)/python -m pytest $(T)
 
 .PHONY: test-clients
-test-clients: .venvs/clients/.ready tests/clients/node_modules/.ready ## Hold the service against the real SDKs of PyPI and npm
-	$(call BIN,clients)/python -m pytest tests/clients -W default $(T)
+test-clients: .venvs/clients/.ready .venvs/clients-pinned/.ready tests/clients/node_modules/.ready ## Hold the service against the real SDKs of PyPI and npm
+	$(call BIN,clients)/python -m pytest tests/clients -W default
+	$(call BIN,clients-pinned)/python -m pytest tests/clients -W default
+
+.PHONY: record-clients
+record-clients: .venvs/clients/.ready .venvs/clients-pinned/.ready tests/clients/node_modules/.ready ## Write down what each of them sends, for the quick suite
+	$(call BIN,clients)/python -W ignore -m tests.clients.record
+	$(call BIN,clients-pinned)/python -W ignore -m tests.clients.record
 
 tests/clients/node_modules/.ready: tests/clients/package-lock.json
 	npm ci --prefix tests/clients --silent
@@ -56,6 +62,14 @@ tests/clients/node_modules/.ready: tests/clients/package-lock.json
 .PHONY: openapi
 openapi: .venvs/test/.ready ## Write infra/openapi.yaml from the code
 	$(call BIN,test)/python -m infra.openapi
+
+.PHONY: test-browser
+test-browser: .venvs/browser/.ready ## The playground in Chromium: every control, error and screen (SCREENSHOTS=folder)
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -qqy --no-install-recommends chromium fonts-dejavu-core; } >/dev/null 2>&1 || true
+	@if ! command -v chromium >/dev/null; then \
+		echo 'Skipped: Chromium is not installed, and only root on Debian can install it here (apt-get install chromium).'; \
+	else RERANK_MODEL_DIR=$(MODEL) SCREENSHOTS=$(SCREENSHOTS) $(call BIN,browser)/python -m pytest tests/browser -s; fi
 
 .PHONY: format
 format: .venvs/test/.ready ## Format and mend what can be mended mechanically

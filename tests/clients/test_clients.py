@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from importlib.metadata import version
-from pathlib import Path
-
 import httpx
 import pytest
 
-from tests.clients.adapters import CLIENTS, Client, Hit
+from tests.clients.client import Client, Hit
+from tests.clients.environment import CLIENTS, name_and_version
 
 QUERY = "What is the capital of France?"
 DOCUMENTS = [
@@ -19,14 +16,6 @@ DOCUMENTS = [
     "France is a country in Europe.",
     "A very long document. " * 200 + "Its last sentence says that Paris is the capital of France.",
 ]
-PACKAGES = json.loads(Path(__file__).with_name("package.json").read_text())["dependencies"]
-
-
-def name_and_version(client: Client) -> str:
-    """What the report calls a client."""
-    npm = client.package.removeprefix("npm:")
-    return f"{client.name} {PACKAGES[npm] if npm != client.package else version(client.package)}"
-
 
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=name_and_version)
 
@@ -40,9 +29,7 @@ def expected(url: str, key: str) -> list[Hit]:
 
 
 @every_client
-def test_it_gets_every_document_ranked(
-    client: Client, url: str, key: str, expected: list[Hit]
-) -> None:
+def test_it_gets_every_document_ranked(client: Client, url: str, key: str, expected: list[Hit]) -> None:
     hits = client.connect(url, key)(QUERY, DOCUMENTS, None, False)
     assert [hit.index for hit in hits] == [hit.index for hit in expected]
     assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-6)
