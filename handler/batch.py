@@ -122,12 +122,13 @@ class _Shift:
         self._source = source
         self._time = time
         self._idle = idle
+        self._over = False  # a line could not be finished in time: the next invocation begins with it
 
     def work(self) -> Iterator[dict[str, Any]]:
         """Go through the source part by part, and give the receipt of each, until it ends or time is up."""
         start, position, retracing = self._source.start, -1, True
         lines: Iterator[Line] = iter(())
-        while start < self._source.end and perf_counter() < self._time.stop:
+        while start < self._source.end and perf_counter() < self._time.stop and not self._over:
             receipt = runs.find_receipt(self._run, self._source.name, start) if retracing else None
             if receipt is None:
                 retracing = False
@@ -160,6 +161,7 @@ class _Shift:
                 self._rank_line(line, part)
             except DeadlineExceeded as error:
                 if not self._idle or part.counts["lines"]:
+                    self._over = True
                     return
                 self._report(line, part, error)
             except (ModelError, StorageError):

@@ -182,20 +182,31 @@ def lines(pointer: Pointer, start: int, end: int) -> Iterator[Line]:
     Ranges that meet share no line and lose none: one that does not begin at 0 leaves out what precedes the first line
     feed at or after ``start - 1``. Raises ``CorruptObject`` for what is not text.
     """
-    found: Iterator[Line]
     if pointer.gzipped:  # cannot be entered in the middle: what precedes is decompressed again
-        found = (line for line in split(_pieces(pointer, 0, PIECE_BYTES), 0) if line.start >= start)
+        found: Iterator[Line] = (line for line in split(_pieces(pointer, 0, PIECE_BYTES), 0) if line.start >= start)
     else:
-        begin = max(start - 1, 0)
-        found = split(_pieces(pointer, begin, max(end - begin, 1)), begin)
-        if start:
-            next(found, None)
+        found = _from_first_break(_pieces(pointer, max(start - 1, 0), max(end - start, 0) + 1), start, end)
     for line in found:
         if line.start >= end:
             return
         if line.data is not None and b"\0" in line.data[:1024]:
             raise CorruptObject(f"the object is not text: a NUL byte in the line at byte {line.start}")
         yield line
+
+
+def _from_first_break(pieces: Iterator[bytes], start: int, end: int) -> Iterator[Line]:
+    """The lines after the first line feed of a stream that begins at ``start - 1``, if that comes before ``end``."""
+    if not start:
+        yield from split(pieces, 0)
+        return
+    position = start - 1
+    for piece in pieces:
+        cut = piece.find(b"\n") + 1
+        if cut:
+            yield from split(chain([piece[cut:]], pieces), position + cut)
+        position += len(piece)
+        if position >= end:
+            return
 
 
 def split(pieces: Iterator[bytes], start: int) -> Iterator[Line]:

@@ -198,7 +198,7 @@ def _conclude(deployment: Deployment, said: dict[str, Any], prefix: str, folder:
     summary = fetch(deployment, prefix, folder, trec=trec)
     seconds = (said["stopDate"] - said["startDate"]).total_seconds()
     print(
-        f"{summary['ranked']:,} queries, {summary['passages']:,} pairs, {summary['tokens']:,} tokens in {seconds:.1f} s;"
+        f"{summary['ranked']:,} queries, {summary['passages']:,} pairs, {summary['tokens']:,} tokens, {seconds:.1f} s;"
         f" {summary['errors']:,} bad lines, {summary['missing_ranges']:,} ranges missing -> {folder}"
     )
     return 0 if summary["complete"] else 2
