@@ -69,21 +69,28 @@ def windows(found: Words, room: int, overlap: int, most: int, limit: int) -> Ite
     if limit < total:
         total = found.boundary(limit) or limit
     overlap = min(overlap, room // 2)
-    first = 0
+    first, last = -1, 0
     for left in range(most, 0, -1):
-        needed = max(-(-(total - first - overlap) // (room - overlap)), 1)
-        share = room if needed > left else -(-(total - first + (needed - 1) * overlap) // needed)
-        last = _end(found, first, min(first + share, total), min(first + room, total))
+        back = found.boundary(max(last - overlap, 0))
+        end = _end(found, back, _share(total - back, room, overlap, left), room, total)
+        # Where a word does not fit behind the overlap, the overlap gives way.
+        fits = back > first and end > last
+        first, last = (back, end) if fits else (last, _end(found, last, room, room, total))
         yield first, last
         if last == total:
             return
-        back = found.boundary(last - overlap)
-        first = back if back > first else last
 
 
-def _end(found: Words, first: int, wished: int, latest: int) -> int:
-    """The first boundary from ``wished`` on, or else the last one, that lies in ``(first, latest]``."""
-    following = found.firsts[bisect_left(found.firsts, wished)]
+def _share(tokens: int, room: int, overlap: int, left: int) -> int:
+    """The length of the next of equal windows over ``tokens``, or ``room`` where the ``left`` ones do not suffice."""
+    needed = max(-(-(tokens - overlap) // (room - overlap)), 1)
+    return room if needed > left else -(-(tokens + (needed - 1) * overlap) // needed)
+
+
+def _end(found: Words, first: int, share: int, room: int, total: int) -> int:
+    """The first boundary ``share`` tokens on, or else the last one, that is within ``room`` tokens and ``total``."""
+    latest = min(first + room, total)
+    following = found.firsts[bisect_left(found.firsts, min(first + share, total))]
     if following <= latest:
         return following
     before = found.boundary(latest)

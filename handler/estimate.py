@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from handler.encoding import EncodedQuery
     from handler.model import Model
 
-# On-demand prices in us-east-1 as of November 2026, from https://aws.amazon.com/lambda/pricing/; most regions have
-# the same ones. The free tier and savings plans are left out.
+# On-demand prices in us-east-1 as of November 2026 (aws.amazon.com/lambda/pricing), those of infra/prices.toml, which
+# the function does not carry; a test holds them together. Most regions have
+# the same. The free tier and savings plans are left out.
 USD_PER_GB_SECOND = {"x86_64": 0.0000166667, "arm64": 0.0000133334}
 USD_PER_REQUEST = 0.20 / 1_000_000
 

@@ -56,6 +56,6 @@ class Clock:
             limits.append(max(remaining_ms() - MARGIN_MS, 0))
         return cls(began, began + min(limits) / 1000 if limits else None)
 
-    def expired(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.deadline is not None and perf_counter() >= self.deadline
+    def expired(self, ahead: float = 0.0) -> bool:
+        """Whether the deadline has passed, or will have in ``ahead`` seconds."""
+        return self.deadline is not None and perf_counter() + ahead >= self.deadline

@@ -13,8 +13,8 @@ from handler.chunking import LONG_WORD_CHARACTERS, Words, windows, words
 from handler.encoding import ID_BYTES, WordCache
 from handler.runtime import ranker
 
-TOKENIZER = ranker()._model.tokens.library
-CACHE = WordCache(TOKENIZER)
+TOKENS = ranker()._model.tokens
+CACHE = WordCache(TOKENS.word_ids)
 
 ENGLISH = st.sampled_from(
     ["water", "flows", "down-hill", "isn't", "unbelievably", "(see", "3.14)", "antidisestablishment"]
@@ -28,7 +28,7 @@ TEXTS = st.lists(st.one_of(ENGLISH, FOREIGN, st.just("\n"), st.just("")), min_si
 def split(
     text: str, room: int, overlap: int = 0, most: int = 1000, limit: int = 10**6
 ) -> tuple[Words, list[tuple[int, int]]]:
-    found = words(text, lambda word: len(CACHE[word]) // ID_BYTES, TOKENIZER)
+    found = words(text, lambda word: len(CACHE[word]) // ID_BYTES, TOKENS.library)
     return found, list(windows(found, room, overlap, most, limit))
 
 

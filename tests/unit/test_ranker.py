@@ -60,7 +60,7 @@ class Looks(Clock):
 
     seen: list[None]
 
-    def expired(self) -> bool:
+    def expired(self, ahead: float = 0.0) -> bool:
         self.seen.append(None)
         return len(self.seen) > (self.deadline or 0)
 
