@@ -57,8 +57,10 @@ def read(directory: Path) -> Checkpoint:
     """Read the model in ``directory``: ``config.json`` with ``*.safetensors``, ``pytorch_model.bin`` or ``*.onnx``."""
     settings = _settings(directory)
     weights = {name.removeprefix("bert."): value for name, value in _weights(directory).items()}
-    if "classifier.weight" not in weights or len(weights["classifier.weight"]) != 1:
-        raise UnsupportedModel("a cross-encoder with one logit is needed (a weight classifier.weight of one row)")
+    if "classifier.weight" not in weights or len(weights["classifier.weight"]) not in {1, 2}:
+        raise UnsupportedModel("a cross-encoder of one logit or two is needed (the rows of classifier.weight)")
+    if len(weights["classifier.weight"]) == 2:  # the probability of the second is the sigmoid of the difference
+        weights |= {name: np.diff(weights[name], axis=0) for name in ("classifier.weight", "classifier.bias")}
     pooled = ("pooler.dense", "tanh") if "pooler.dense.weight" in weights else ()
     return Checkpoint(
         weights,

@@ -173,12 +173,23 @@ def test_an_onnx_export_gives_the_model_of_its_checkpoint(quantised: bool, tmp_p
         ), name
 
 
+def test_two_logits_become_their_difference(tmp_path: Path) -> None:
+    settings, weights = write_source(tmp_path, num_labels=2)
+    reference.export(settings, weights, tmp_path / "plain.onnx")
+    bert.save(checkpoint.read(tmp_path), None, tmp_path / "model.onnx")
+    batch = padded(feeds(6), 170)
+    plain = make.plain_session(tmp_path / "plain.onnx").run(["logits"], batch)[0]
+    np.testing.assert_allclose(
+        run(make.plain_session(tmp_path / "model.onnx"), batch), plain[:, 1] - plain[:, 0], atol=1e-5
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"model_type": "t5"}, "model_type is 't5'"),
         ({"hidden_act": "silu"}, "hidden_act is 'silu'"),
-        ({"num_labels": 2}, "one logit"),
+        ({"num_labels": 3}, "one logit or two"),
         ({"position_embedding_type": "relative_key"}, "absolute position"),
     ],
 )

@@ -1,0 +1,245 @@
+"""The nano's deployed graph: the formulae of ``layer.train.model``, in the primitives that cost least.
+
+What differs from the formulae as written there, without changing what they compute:
+
+- The embedding table's int8 scale is never multiplied out. The layer's first norm undoes any common scale of its
+  input, so the scale goes into the segment vectors, the projections and the match's factor.
+- "A token attends to its own segment" is a product of two columns, (is query, is passage) times what each key allows.
+- Distances stop at ``FARTHEST``: e^-40 adds nothing, and past e^-87 a processor slows down tenfold on denormals.
+- Both segments are pooled at once, and both match matrices reduced at once: nodes on little data cost what their
+  number costs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto
+
+from layer.optimize.graph import MASKED, MICROSOFT, TABLE_LIMIT, Graph, Range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Weights = Mapping[str, NDArray[np.float32]]
+
+CLS, SEP = 101, 102
+HEADS = 2
+WINDOW = 512
+SOFT_FLOOR = 0.5
+LENGTH_SCALE = 128.0
+FARTHEST = 40.0
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def save(weights: Weights, ranges: Mapping[str, Range] | None, path: Path) -> None:
+    """Write the graph of a ``Nano``'s state dictionary; fp32 where ``ranges`` (qkv, out, up, down, joint) is None."""
+    nano = _Nano(weights, ranges)
+    nano.graph.save(path, INPUTS, nano.logits())
+
+
+class _Nano:
+    def __init__(self, weights: Weights, ranges: Mapping[str, Range] | None) -> None:
+        self.weights = weights
+        width = weights["embedding.weight"].shape[1]
+        self.width, self.root = width, np.float32(np.sqrt(width))
+        rows = weights["embedding.weight"]
+        self.table = rows / np.linalg.norm(rows, axis=1, keepdims=True) * self.root
+        self.unit = np.float32(1.0 if ranges is None else np.abs(self.table).max() / TABLE_LIMIT)
+        if ranges is not None:
+            low, high = ranges["qkv"]
+            ranges = {**ranges, "qkv": Range(low / float(self.unit), high / float(self.unit))}
+            ranges["attention.context"] = ranges["out"]
+            ranges["joint"] = Range(*(end / float(self.root) for end in ranges["joint"]))
+        self.graph = Graph(ranges)
+
+    def logits(self) -> str:
+        """Append the whole model and return its logits ``[batch, 1]``."""
+        g, w = self.graph, self.weights
+        # 0, 1: padding; 2: a token of the query; 3: a token of the passage
+        kind = g.node("Add", g.node("Mul", "attention_mask", g.constant(2, np.int64)), "token_type_ids")
+        static = self._static()
+        states = self._layer(static, kind)
+
+        special = [g.node("Equal", "input_ids", g.constant(token, np.int64)) for token in (CLS, SEP)]
+        plain = g.node("Where", g.node("Or", *special), g.constant(0, np.int64), kind)
+        # [batch, 2, tokens]: 1 at the query's tokens, 1 at the passage's
+        keep = g.node(
+            "Transpose", g.node("Gather", g.constant([[0, 0], [0, 0], [1, 0], [0, 1]]), plain), perm=[0, 2, 1]
+        )
+        longest = g.node("ReduceMax", self._sum(g.node("Gather", g.constant([0, 0, 1, 0]), kind), 1), keepdims=0)
+        upto = self._expand(g.node("Cast", longest, to=TensorProto.INT64), 0)
+
+        def of_query(x: str, axis: int = 1) -> str:
+            return g.node("Slice", x, g.constant([0], np.int64), upto, g.constant([axis], np.int64))
+
+        asked = of_query(states)
+        share = self._shares(asked, of_query("input_ids"), of_query(keep, 2))
+        lengths = g.node("Max", self._sum(keep, 2, keepdims=0), g.constant(1.0))
+        passage_length = g.node("Gather", lengths, g.constant([1], np.int64), axis=1)
+        features = [
+            *self._match(of_query(static), static, asked, states, keep),
+            *self._exact(plain, of_query, passage_length),
+            share,
+        ]
+        terms = g.node("Concat", *features, axis=1)
+        for part in ("0", "2"):
+            name = f"per_term.{part}"
+            terms = g.node("MatMul", g.constant(w[f"{name}.weight"], name=f"{name}.weight"), terms)
+            terms = g.node("Add", terms, g.constant(w[f"{name}.bias"][:, None], name=f"{name}.bias"))
+            terms = g.node("Relu", terms) if part == "0" else terms
+        terms = self._sum(g.node("Mul", terms, share), 2, keepdims=0)
+        logs = g.node("Mul", g.node("Log", lengths), g.constant(0.25))
+        whole = g.node("Concat", terms, *self._cosines(static, states, keep), logs, axis=1)
+        straight = self._gemm(whole, "linear", g.constant(w["linear.bias"], name="linear.bias"))
+        hidden = g.node("Relu", self._gemm(whole, "score.0", g.constant(w["score.0.bias"], name="score.0.bias")))
+        last = g.constant(w["score.2.bias"], name="score.2.bias")
+        return self._gemm(hidden, "score.2", g.node("Add", straight, last))
+
+    def _static(self) -> str:
+        """The static embeddings in units of the table's int8 steps: float32 ``[batch, tokens, width]``."""
+        g = self.graph
+        if g.ranges is None:
+            return g.node("Gather", g.constant(self.table, name="embedding"), "input_ids")
+        steps = np.rint(self.table / self.unit)
+        return g.node(
+            "Cast", g.node("Gather", g.constant(steps, np.int8, "embedding"), "input_ids"), to=TensorProto.FLOAT
+        )
+
+    def _layer(self, static: str, kind: str) -> str:
+        """The transformer layer: unit states float32 ``[batch, tokens, width]``."""
+        g, w, unit, width = self.graph, self.weights, self.unit, self.width
+        segments = g.constant(w["segment"] / unit, name="segment")
+        x = g.node("Add", static, g.node("Gather", segments, "token_type_ids"))
+        query, key, value = np.split(w["qkv.weight"].T, 3, axis=1)
+        query_bias, _, value_bias = np.split(w["qkv.bias"], 3)
+        scale = np.float32((width // HEADS) ** -0.5)
+        attention = {
+            "query": query * unit * scale,
+            "query_bias": query_bias * scale,
+            "key": key * unit,
+            "value": value * unit,
+        }
+        entering = g.quantise(x, "qkv")
+        context = g.attention(entering, attention, HEADS, self._attended(kind), "attention")
+        out = w["out.weight"].T
+        mixed = g.linear(context, out / unit, (value_bias @ out + w["out.bias"]) / unit, "out")
+        y = g.norm(g.node("Add", x, mixed), w["norm.weight"], w["norm.bias"], "norm", 1e-5 / float(unit) ** 2)
+        inner = g.relu(g.linear(g.quantise(y, "up"), w["up.weight"].T, w["up.bias"], "up"))
+        outer = g.linear(g.quantise(inner, "down"), w["down.weight"].T, w["down.bias"], "down")
+        return g.norm(g.node("Add", y, outer), np.full(width, 1 / self.root), None, "unit", 1e-6)
+
+    def _attended(self, kind: str) -> list[str]:
+        """What each head adds to its scores: float32 ``[batch, tokens, tokens]``."""
+        g = self.graph
+        mine = g.node("Gather", g.constant([[1, 0], [0, 1]]), "token_type_ids")
+        allowed = g.constant([[MASKED, MASKED], [MASKED, MASKED], [0, MASKED], [MASKED, 0]])
+        same = g.node("FusedMatMul", mine, g.node("Gather", allowed, kind), domain=MICROSOFT, transB=1)
+        length = g.node("Shape", kind, start=1, end=2)
+        place = g.node("Slice", g.constant(np.arange(WINDOW), name="places"), g.constant([0], np.int64), length)
+        distance = g.node("Abs", g.node("Sub", place, self._expand(place, 1)))
+        near = g.node("Neg", g.node("Min", distance, g.constant(FARTHEST)))
+        return [g.node("Min", same, near), same]
+
+    def _shares(self, asked: str, ids: str, keep: str) -> str:
+        """Each query token's share of the query: float32 ``[batch, 1, query tokens]``."""
+        g, w = self.graph, self.weights
+        importance = g.constant(w["importance.weight"] * self.root, name="importance.weight")
+        weight = g.node("FusedMatMul", importance, asked, domain=MICROSOFT, transB=1)
+        prior = self._expand(self._vocabulary("term_weight", w["term.weight"][:, 0] + w["importance.bias"], ids), 1)
+        kept = g.node("Gather", keep, g.constant([0], np.int64), axis=1)
+        raw = g.node("Mul", g.node("Softplus", g.node("Add", weight, prior)), kept)
+        return g.node("LpNormalization", raw, axis=-1, p=1)
+
+    def _match(self, asked_static: str, static: str, asked: str, states: str, keep: str) -> list[str]:
+        """Best and summed similarity of each query token: two float32 ``[batch, 2, query tokens]``."""
+        g = self.graph
+        scale = float(self.unit) ** 2 / self.width
+        one = g.node("FusedMatMul", asked_static, static, domain=MICROSOFT, transB=1, alpha=scale)
+        two = g.node("FusedMatMul", asked, states, domain=MICROSOFT, transB=1)
+        kept = g.node("Gather", keep, g.constant([1], np.int64), axis=1)
+        both = g.node("Mul", g.node("Concat", one, two, axis=1), kept)
+        best = g.node("Relu", g.node("ReduceMax", both, g.constant([2], np.int64), keepdims=0))
+        above = self._sum(g.node("Relu", g.node("Sub", both, g.constant(SOFT_FLOOR))), 2, keepdims=0)
+        soft = g.node("Log", g.node("Add", above, g.constant(1.0)))
+        return [g.node("Reshape", x, g.constant([0, 2, -1], np.int64)) for x in (best, soft)]
+
+    def _exact(self, plain: str, of_query: Callable[[str], str], passage_length: str) -> list[str]:
+        """How often each query token is in the passage, saturated as in BM25, and if with its right and left neighbour.
+
+        Three float32 ``[batch, 1, query tokens]``.
+        """
+        g, w = self.graph, self.weights
+
+        def ids_of(kind: int, otherwise: int) -> str:
+            mine = g.node("Equal", plain, g.constant(kind, np.int64))
+            return g.node("Where", mine, "input_ids", g.constant(otherwise, np.int64))
+
+        asked, there = self._expand(of_query(ids_of(2, -1)), 2), self._expand(ids_of(3, -2), 1)
+        found = g.node("Cast", g.node("Equal", asked, there), to=TensorProto.FLOAT)
+        count = self._sum(found, 2, keepdims=0)
+        k1, b = np.log1p(np.exp(w["saturation"][0])), 1 / (1 + np.exp(-w["saturation"][1]))
+        norm = g.node("Mul", passage_length, g.constant(k1 * b / LENGTH_SCALE))
+        norm = g.node("Add", norm, g.constant(k1 * (1 - b)))
+        saturated = g.node("Div", count, g.node("Add", count, norm))
+
+        def shifted(begin: int, end: int) -> str:
+            bounds = [g.constant([bound, bound], np.int64) for bound in (begin, end)]
+            return g.node("Slice", found, *bounds, g.constant([1, 2], np.int64))
+
+        pairs = self._sum(g.node("Mul", shifted(0, -1), shifted(1, WINDOW)), 2, keepdims=0)
+        pairs = g.node("Min", pairs, g.constant(1.0))
+        right, left = (g.node("Pad", pairs, g.constant(pads, np.int64)) for pads in ([0, 0, 0, 1], [0, 1, 0, 0]))
+        return [self._expand(x, 1) for x in (saturated, right, left)]
+
+    def _cosines(self, static: str, states: str, keep: str) -> list[str]:
+        """Cosines of the segments' pooled static embeddings and of their joint vectors: two float32 ``[batch, 1]``."""
+        g, w = self.graph, self.weights
+        pools = len(w["pools.weight"])
+        prior = self._expand(self._vocabulary("pool_weight", w["term.weight"][:, 1], "input_ids"), 1)
+        # Adding to all scores of a pool changes nothing: its bias is left out.
+        matrix = g.constant(w["pools.weight"] * self.root, name="pools.weight")
+        scores = g.node("FusedMatMul", matrix, states, domain=MICROSOFT, transB=1)
+        scores = g.node("Add", scores, g.node("Mul", g.constant(w["pools_static"][:, None], name="pools.prior"), prior))
+        hidden = g.node("Mul", g.node("Sub", keep, g.constant(1.0)), g.constant(-MASKED))
+        shares = g.node("Softmax", g.node("Add", self._expand(scores, 1), self._expand(hidden, 2)), axis=-1)
+        shares = g.node("Reshape", shares, g.constant([0, 2 * pools, -1], np.int64))
+        pooled = g.node("Reshape", g.node("MatMul", shares, states), g.constant([-1, pools * self.width], np.int64))
+        flat = g.node("MatMul", g.node("Mul", g.node("Softplus", prior), keep), static)
+        flat = g.node("LpNormalization", g.node("Reshape", flat, g.constant([-1, self.width], np.int64)), axis=-1, p=2)
+        both = g.quantise(g.node("Concat", flat, pooled, axis=1), "joint")
+        joint = g.linear(both, w["joint.weight"].T * self.root, None, "joint")
+        joint = g.node("LpNormalization", joint, axis=-1, p=2)
+        return [self._cosine(flat, self.width), self._cosine(joint, len(w["joint.weight"]))]
+
+    def _cosine(self, units: str, size: int) -> str:
+        """Multiply the unit vectors of query and passage, which take turns: ``[2 batch, n]`` to ``[batch, 1]``."""
+        g = self.graph
+        turns = g.node("Reshape", units, g.constant([-1, 2, size], np.int64))
+        return self._sum(g.node("ReduceProd", turns, g.constant([1], np.int64), keepdims=0), 1)
+
+    def _vocabulary(self, name: str, values: NDArray[np.float32], ids: str) -> str:
+        """Look up one number per token, kept as uint8 where the graph is int8."""
+        g = self.graph
+        if g.ranges is None:
+            return g.node("Gather", g.constant(values, name=name), ids)
+        low, high = min(float(np.min(values)), 0.0), max(float(np.max(values)), 0.0)
+        step = (high - low) / 255
+        zero = round(-low / step)
+        steps = np.clip(np.rint(values / step) + zero, 0, 255)
+        found = g.node("Gather", g.constant(steps, np.uint8, name), ids)
+        return g.node("DequantizeLinear", found, g.constant(step), g.constant(zero, np.uint8))
+
+    def _gemm(self, x: str, name: str, added: str) -> str:
+        weight = self.graph.constant(self.weights[f"{name}.weight"], name=f"{name}.weight")
+        return self.graph.node("Gemm", x, weight, added, transB=1)
+
+    def _sum(self, x: str, axis: int, *, keepdims: int = 1) -> str:
+        return self.graph.node("ReduceSum", x, self.graph.constant([axis], np.int64), keepdims=keepdims)
+
+    def _expand(self, x: str, axis: int) -> str:
+        return self.graph.node("Unsqueeze", x, self.graph.constant([axis], np.int64))
