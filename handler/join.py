@@ -54,7 +54,7 @@ def join(event: Mapping[str, Any], remaining_ms: Callable[[], int]) -> dict[str,
     """
     settings = event["settings"]
     source = settings["input"]
-    depth = source.get("depth") or MAX_PASSAGES
+    depth = MAX_PASSAGES if source.get("depth") is None else source["depth"]
     if type(depth) is not int or not 1 <= depth <= MAX_PASSAGES:
         raise InvalidRequest(f"input.depth must be an integer from 1 to {MAX_PASSAGES:,}", "input.depth")
     files = {name: Pointer.parse({**source, "key": source.get(name)}, f"input.{name}") for name in _FILES}

@@ -105,7 +105,7 @@ def batch_input(event: Mapping[str, Any]) -> dict[str, Any]:
         "output": {**{k: v for k, v in output.items() if k != "prefix"}, "key": f"{home}{name}/"},
         "options": {**options, **more},
         "trec": settings.get("trec") or None,
-        "part_seconds": settings.get("part_seconds") or runs.PART_SECONDS,
+        "part_seconds": runs.PART_SECONDS if settings.get("part_seconds") is None else settings["part_seconds"],
     }
 
 
