@@ -6,6 +6,7 @@ adapter, S3) is imported by the first event that needs it.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -131,3 +132,5 @@ def _warm(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
 ranker()  # a missing or corrupt model fails init, not the first request
 if SETTINGS.preload_http:
     _adapter()
+if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    import handler.snapstart  # noqa: F401 - importing it registers its hooks

@@ -90,6 +90,14 @@ class Sandbox:
             **more,
         }
 
+    def python(self, code: str, *arguments: str, **environment: str) -> str:
+        """What a program prints that runs inside with the runtime's own interpreter and packages."""
+        command = self.command(str(RUNTIME_PYTHON), "-c", code, *arguments)
+        variables = self.environment(**environment)
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
 
 def _unshare() -> list[str]:
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]

@@ -1,4 +1,4 @@
-"""The rows of bad input over Lambda's own runtime: the right answer, soon, and the same process answers the next one."""
+"""The rows of bad input over Lambda's own runtime: the right answer, soon, and the process answers the next one."""
 
 from __future__ import annotations
 
