@@ -33,7 +33,7 @@ NEVER_AT_INIT = [
 def test_init_imports_nothing_that_a_direct_request_does_not_need(sandbox: Sandbox) -> None:
     loaded = json.loads(sandbox.python("import handler.app, json, sys; print(json.dumps(sorted(sys.modules)))"))
     assert [name for name in NEVER_AT_INIT if name in loaded] == []
-    assert {"handler.ranker", "onnxruntime", "tokenizers", "numpy"} <= set(loaded)
+    assert {"handler.ranker", "onnxruntime", "numpy"} <= set(loaded)
 
 
 OURS = {"handler", "onnxruntime", "numpy", "tokenizers", "aws_lambda_powertools", "fastjsonschema"}
