@@ -2,7 +2,10 @@
 
 Options are timed in turn, round after round, in one process, by its processor time (one thread does all), and compared
 by the median of their ratios to the plain request of the same round: a noisy neighbour slows both. ``engine alone`` is
-what is left where no option exists at all: tokenise, batch, score, sort. Deadlines are of the answer as JSON.
+what is left where no option exists at all: tokenise, batch, score, sort.
+
+Deadlines are of the answer as JSON. They too are kept and measured in processor time, the service's own clock included,
+as on a core that nobody else uses; with ``--wall`` by the clock on the wall, which shows busy neighbours too.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+import handler.ranker
+import handler.runtime
 from handler import scoring
 from handler.batching import micro_batches
 from handler.contract import Chunking, RankRequest
@@ -94,25 +99,26 @@ def compare_options(ranker: Ranker, made: list[dict[str, Any]], rounds: int) -> 
         print(f"| {label} | {median(taken) * 1000:.2f} | {ratio:.3f} |")
 
 
-def keep_deadlines(ranker: Ranker, made: list[dict[str, Any]], rounds: int) -> None:
+def keep_deadlines(ranker: Ranker, made: list[dict[str, Any]], rounds: int, now: Callable[[], float]) -> None:
     """Print by how much answers come after their deadline, in milliseconds and in micro-batches."""
     request = native.parse({"query": QUERY, "passages": made})
     query = ranker._encoder.encode_query(QUERY)
     batches: list[float] = []
     for batch in micro_batches(query, ranker._encoder.chunks(query, enumerate(p["text"] for p in made), Chunking())):
-        began = perf_counter()
+        began = now()
         ranker._model.logits(batch)
-        batches.append(perf_counter() - began)
-    began = perf_counter()
+        batches.append(now() - began)
+    began = now()
     ranker.rank(request, Clock.start())
-    whole = (perf_counter() - began) * 1000
-    random, over = Random(1), []
+    whole = (now() - began) * 1000
+    random, over, scored = Random(1), [], []
     for _ in range(rounds):
-        allowed = max(int(whole * random.uniform(0.05, 0.9)), 1)
+        allowed = max(int(whole * random.uniform(0.1, 0.9)), 1)
         clock = Clock.start(allowed)
         ranking = ranker.rank(request, clock)
         json.dumps(native.render(ranking, request))
-        over.append((perf_counter() - clock.began) * 1000 - allowed)
+        over.append((now() - clock.began) * 1000 - allowed)
+        scored.append((1 - ranking.unscored / len(made)) * whole / allowed)
         if len(ranking.results) != len(made):
             raise SystemExit("a passage was lost")
     one = median(batches) * 1000
@@ -120,6 +126,7 @@ def keep_deadlines(ranker: Ranker, made: list[dict[str, Any]], rounds: int) -> N
     print("| overshoot | ms | micro-batches |\n|---|---|---|")
     for label, value in (("median", median(over)), ("p99", float(np.quantile(over, 0.99))), ("most", max(over))):
         print(f"| {label} | {value:.2f} | {value / one:.2f} |")
+    print(f"\nOf what the time allowed would have sufficed for, {median(scored):.0%} were scored (median).")
 
 
 def main() -> None:
@@ -127,12 +134,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-features", description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("layer/nano"))
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--wall", action="store_true")
     given = parser.parse_args()
     ranker = Ranker.load(given.model)
     lines = (given.model / "vocab.txt").read_text(encoding="utf-8").split("\n")
     vocabulary = [word for word in lines if word.isalpha() and word.isascii() and len(word) > 1]
     compare_options(ranker, passages(vocabulary, 100, WORDS), given.rounds)
-    keep_deadlines(ranker, passages(vocabulary, 1000, WORDS), given.rounds * 5)
+    now = perf_counter if given.wall else process_time
+    handler.ranker.perf_counter = handler.runtime.perf_counter = now  # type: ignore[attr-defined]
+    keep_deadlines(ranker, passages(vocabulary, 1000, WORDS), given.rounds * 5, now)
 
 
 if __name__ == "__main__":

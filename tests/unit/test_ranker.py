@@ -73,6 +73,8 @@ THREE_BATCHES = ORDERED_WINDOW + 3  # the clock is read before each text and bef
 
 
 def rank(*passages: Any, query: str = QUERY, clock: Clock | None = None, **options: Any) -> Ranking:
+    if clock is not None:
+        options["deadline_ms"] = 1
     request = native.parse({"query": query, "passages": list(passages), **options})
     return ranker().rank(request, clock or Clock.start())
 
