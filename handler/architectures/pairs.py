@@ -28,17 +28,21 @@ if TYPE_CHECKING:
 class Encoder(encoding.Encoder):
     """Tokenises whole texts by the library: what a word's tokens are may depend on the text around it."""
 
+    def __init__(self, model: model.Model) -> None:
+        super().__init__(model)
+        self._encode = model.tokens.library.encode  # loaded now, for every text will need it
+
     def _template(self, model: model.Model) -> tuple[bytes, bytes, bytes]:
         options = model.manifest.options
         return packed(options["prefix"]), packed(options["joiner"]), packed(options["suffix"])
 
     def _ids(self, text: str) -> bytes:
-        return packed(self._tokens.library.encode(text, add_special_tokens=False).ids)
+        return packed(self._encode(text, add_special_tokens=False).ids)
 
     def _found(self, text: str) -> Words:
         from handler.chunking import words_of
 
-        return words_of(self._tokens.library.encode(text, add_special_tokens=False))
+        return words_of(self._encode(text, add_special_tokens=False))
 
 
 class Model(model.Model):
