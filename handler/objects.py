@@ -110,15 +110,23 @@ def client() -> Any:
 @contextmanager
 def storage_errors() -> Iterator[None]:
     """Turn botocore's exceptions into those of this service. None of them repeats a key."""
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import ClientError
 
     try:
         yield
     except ClientError as error:
         code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
         raise _named(code, status) from None
-    except (BotoCoreError, HTTPClientError) as error:
+    except _broken() as error:
         raise StorageError(f"S3 cannot be reached ({type(error).__name__})") from None
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """What a connection that fails raises; urllib3's own errors come through where an error's body breaks off."""
+    from botocore.exceptions import BotoCoreError, HTTPClientError
+    from urllib3.exceptions import HTTPError
+
+    return BotoCoreError, HTTPClientError, HTTPError
 
 
 def _named(code: str, status: int) -> RerankError:
@@ -135,7 +143,7 @@ def _named(code: str, status: int) -> RerankError:
 
 def read(pointer: Pointer, start: int, length: int) -> bytes:
     """At most ``length`` bytes from ``start`` on; fewer, or none, where the object ends."""
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import ClientError
 
     with storage_errors():
         for attempt in range(ATTEMPTS):
@@ -146,7 +154,7 @@ def read(pointer: Pointer, start: int, length: int) -> bytes:
                 if error.response["Error"]["Code"] == "InvalidRange":
                     return b""
                 raise
-            except (BotoCoreError, HTTPClientError):  # a body that broke off: botocore retries only up to the headers
+            except _broken():  # a body that broke off: botocore retries only up to the headers
                 if attempt == ATTEMPTS - 1:
                     raise
             else:
