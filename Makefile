@@ -171,6 +171,12 @@ LOCAL_SOURCES = $(shell find handler layer/locks $(MODEL) -type f -not -name '*.
 DEV_SETS ?= ../shared/data/dev
 TRAIN_SETS ?= ../shared/data/train
 
+.PHONY: two-stage
+two-stage: .venvs/figures/.ready ## From a corpus to a ranking: BM25 and FAISS, then our function over HTTP (DATA=BEIR folder URL= QUERIES= JSON= PICTURE=)
+	@test -n "$(DATA)" || { echo 'two-stage: name a set in BEIR layout: make two-stage DATA=folder' >&2; exit 2; }
+	$(call BIN,figures)/python -m tests.quality.two_stage "$(DATA)" --model "$(MODEL)" $(if $(URL),--url "$(URL)") \
+		$(if $(QUERIES),--queries $(QUERIES)) $(if $(JSON),--json "$(JSON)") $(if $(PICTURE),--picture "$(PICTURE)")
+
 .PHONY: eval
 eval: .venvs/test/.ready ## Rerank a first-stage run and measure it (DATA=BEIR folder RUN=run MODEL=folder JSON=file; default: the dev sets)
 	@test -e "$(or $(DATA),$(DEV_SETS))" || { echo 'eval: name a set in BEIR layout: make eval DATA=folder' >&2; exit 2; }

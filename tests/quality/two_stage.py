@@ -1,0 +1,187 @@
+"""Two stages, from a corpus to a ranking: retrieve with BM25 and FAISS, rerank over HTTP, measure: ``make two-stage``.
+
+    python -m tests.quality.two_stage FOLDER [--url URL] [--queries N] [--json FILE] [--picture FILE]
+
+``FOLDER`` is a set in BEIR layout. The first stages search the whole corpus, BM25 by words (bm25s) and FAISS by the
+embeddings of all-MiniLM-L6-v2; their best 100 passages go to ``POST /rank`` of ``URL``, or of a server started here.
+Measures are those of ir-measures; every judged query counts, and one that nothing was found for counts as 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import faiss
+import ir_measures
+import numpy as np
+from ir_measures import RR, R, nDCG
+from tqdm import tqdm
+
+from layer.train.beir import BeirSet, DataError, read_set
+from tests.bench import plots
+from tests.quality.evaluate import Run, bm25
+from tests.quality.minilm import Array, MiniLM, fetch
+
+DEPTH = 100
+MEASURES = {
+    "recall@1": R @ 1, "recall@10": R @ 10, "mrr@1": RR @ 1, "mrr@10": RR @ 10,
+    "ndcg@1": nDCG @ 1, "ndcg@10": nDCG @ 10,
+}  # fmt: skip
+CACHE = Path(".build/two-stage")
+
+
+def embeddings(data: BeirSet, cache: Path) -> tuple[Array, Array]:
+    """Return the unit embeddings of corpus and queries, kept in ``cache`` under a digest of the texts."""
+    texts, queries = list(data.corpus.values()), [data.queries[query] for query in data.qrels]
+    digest = hashlib.sha256("\0".join([*texts, *queries]).encode()).hexdigest()[:16]
+    kept = cache / f"{data.name}-{digest}.npz"
+    if not kept.is_file():
+        model = MiniLM(fetch(cache))
+        corpus = model.embed(texts, f"{data.name}: embedding passages")
+        np.savez(kept, corpus=corpus, queries=model.embed(queries, f"{data.name}: embedding queries"))
+    with np.load(kept) as stored:
+        return stored["corpus"], stored["queries"]
+
+
+def dense(data: BeirSet, cache: Path, depth: int) -> Run:
+    """Return the best ``depth`` passages a query by inner product, from an exact FAISS index."""
+    corpus, queries = embeddings(data, cache)
+    index = faiss.IndexFlatIP(corpus.shape[1])
+    index.add(corpus)
+    scores, found = index.search(queries, min(depth, len(corpus)))
+    keys = list(data.corpus)
+    return {
+        query: {keys[i]: float(score) for i, score in zip(row, values, strict=True)}
+        for query, row, values in zip(data.qrels, found, scores, strict=True)
+    }
+
+
+def rerank(url: str, data: BeirSet, run: Run, describe: str) -> Run:
+    """Send every query's candidates to ``url``'s ``POST /rank`` and return the scores that come back.
+
+    Raises:
+        DataError: the service refused a request; the message is its own.
+    """
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=60)
+    headers = {"content-type": "application/json"}
+    if key := os.environ.get("RERANK_KEY"):
+        headers["authorization"] = f"Bearer {key}"
+    reranked: Run = {}
+    for query, candidates in tqdm(run.items(), desc=describe, unit="query", mininterval=1):
+        passages = [{"id": key, "text": data.corpus[key]} for key in candidates]
+        body = json.dumps({"query": data.queries[query], "passages": passages, "raw_scores": True})
+        connection.request("POST", f"{parts.path.rstrip('/')}/rank", body.encode(), headers)
+        response = connection.getresponse()
+        answer = json.load(response)
+        if response.status != 200:
+            raise DataError(f"{url} answered {response.status}: {answer.get('message')}")
+        reranked[query] = {result["id"]: result["score"] for result in answer["results"]}
+    return reranked
+
+
+@contextmanager
+def serving(model: Path) -> Iterator[str]:
+    """Serve ``model`` on this machine, as ``make serve`` does, and yield the address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "handler.asgi:app", "--port", str(port), "--log-level", "warning"]
+    settings = {"RERANK_MODEL_DIR": str(model), "RERANK_AUTH_MODE": "None"}
+    process = subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.DEVNULL)
+    try:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                break
+            except OSError:
+                if process.poll() is not None:
+                    raise DataError("the server ended at its start") from None
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(data: BeirSet, run: Run) -> dict[str, float]:
+    """Return the mean of each measure over the judged queries."""
+    values = {str(measure): 0.0 for measure in MEASURES.values()}
+    for metric in ir_measures.iter_calc(
+        list(MEASURES.values()), data.qrels, {q: found for q, found in run.items() if found}
+    ):
+        values[str(metric.measure)] += metric.value / len(data.qrels)
+    return {name: round(values[str(measure)], 4) for name, measure in MEASURES.items()}
+
+
+def sample(data: BeirSet, queries: int | None) -> BeirSet:
+    """Return the set with ``queries`` of its judged queries, always the same ones; None keeps all."""
+    judged = [query for query, grades in data.qrels.items() if query in data.queries and max(grades.values()) > 0]
+    if queries is not None and queries < len(judged):
+        judged = sorted(random.Random(0).sample(judged, queries))
+    return replace(data, qrels={query: data.qrels[query] for query in judged})
+
+
+def table(name: str, figures: dict[str, dict[str, float]]) -> str:
+    """Return the figures as a Markdown table."""
+    lines = [f"| {name} | " + " | ".join(MEASURES) + " |", "|---|" + "---|" * len(MEASURES)]
+    lines += [
+        f"| {stage} | " + " | ".join(f"{values[measure]:.3f}" for measure in MEASURES) + " |"
+        for stage, values in figures.items()
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the example; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="make two-stage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--url")
+    parser.add_argument("--model", type=Path, default=Path("layer/nano"))
+    parser.add_argument("--queries", type=int)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--picture", type=Path)
+    given = parser.parse_args()
+    try:
+        data = sample(read_set(given.folder), given.queries)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        stages = {"BM25": bm25(data, DEPTH), "FAISS, MiniLM": dense(data, CACHE, DEPTH)}
+        runs: dict[str, Run] = {}
+        with nullcontext(given.url) if given.url else serving(given.model) as url:
+            for stage, run in stages.items():
+                runs[stage] = run
+                runs[f"{stage}, reranked"] = rerank(url, data, run, f"{data.name}: reranking {stage}")
+    except (DataError, OSError) as error:
+        print(f"two-stage: {error}", file=sys.stderr)
+        return 2
+    figures = {stage: measure(data, run) for stage, run in runs.items()}
+    print(f"{data.name}: {len(data.qrels)} queries, {len(data.corpus):,} passages, {DEPTH} reranked a query")
+    print(table(data.name, figures))
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps({data.name: {"queries": len(data.qrels), "stages": figures}}, indent=1) + "\n")
+    picture = given.picture or CACHE / f"{data.name}.svg"
+    plots.two_stage(data.name, figures, picture)
+    print(f"picture: {picture}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
