@@ -25,10 +25,10 @@ TOKEN_BUDGET = 512
 # Micro-batches written before the first of them runs. A run drives Python's and numpy's code out of the cache, so that
 # to write the next one after it takes 150 µs; sixteen at once take 15 µs each.
 AHEAD = 16
-# Chunks that are sorted together: many, so that little is padded (1 % more at 1,000 passages than by sorting all), and
-# few where the caller's order decides what a short deadline leaves out.
-WINDOW = 512
-ORDERED_WINDOW = 64
+# Tokens that are sorted together: many, so that little is padded, and few where the caller's order decides what a short
+# deadline leaves out. No window is tokenised before the one in front of it is scored.
+WINDOW_TOKENS = 65_536
+ORDERED_WINDOW_TOKENS = 8_192
 
 
 class MicroBatch(NamedTuple):
@@ -45,14 +45,14 @@ def micro_batches(
 ) -> Iterator[MicroBatch]:
     """Yield all ``chunks`` in micro-batches of at most ``budget`` tokens, padding included (a longer chunk goes alone).
 
-    Chunks are sorted by length within windows of ``WINDOW``, or with ``in_order`` of ``ORDERED_WINDOW``, so that those
-    which come first in ``chunks`` are scored first, and the rest is not even tokenised where the caller's time runs
-    out. The arrays of a batch are reused by the next one.
+    Chunks are sorted by length within windows of ``WINDOW_TOKENS``, or with ``in_order`` of ``ORDERED_WINDOW_TOKENS``,
+    so that those which come first in ``chunks`` are scored first, and the rest is not even tokenised where the caller's
+    time runs out.
     """
-    window = ORDERED_WINDOW if in_order else None
+    window = ORDERED_WINDOW_TOKENS if in_order else WINDOW_TOKENS
     question = len(query.ids) // ID_BYTES
     rest = iter(chunks)
-    while ready := sorted(islice(rest, window), key=_bytes):
+    while ready := sorted(_window(rest, window), key=_bytes):
         groups = _groups(ready, budget)
         while ahead := [_micro_batch(group, question) for group in islice(groups, AHEAD)]:
             yield from ahead
@@ -69,6 +69,16 @@ def _micro_batch(chunks: Sequence[Chunk], question: int) -> MicroBatch:
     types[:] = mask
     types[:, :question] = 0
     return MicroBatch(chunks, ids, mask, types)
+
+
+def _window(chunks: Iterator[Chunk], tokens: int) -> Iterator[Chunk]:
+    """Yield the next of ``chunks`` until they hold ``tokens``."""
+    left = tokens * ID_BYTES
+    for chunk in chunks:
+        yield chunk
+        left -= len(chunk.ids)
+        if left <= 0:
+            return
 
 
 def _bytes(chunk: Chunk) -> int:
