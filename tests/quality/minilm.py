@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.special
@@ -25,7 +26,7 @@ SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LAYERS, HEADS, WIDTH, WINDOW = 6, 12, 384, 256
 BATCH_TOKENS = 4096
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]  # of float32
 
 
 def fetch(folder: Path) -> Path:
