@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PLAIN = {"local_files_only": True, "trust_remote_code": False, "dtype": torch.float32}
 
 
-class Pair(nn.Module):
+class Pair(nn.Module):  # type: ignore[misc] # torch is in another environment
     """A classifier over a pair, with one logit or two: ``[rows, labels]``."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -33,7 +33,7 @@ class Pair(nn.Module):
         return logits
 
 
-class FirstStep(nn.Module):
+class FirstStep(nn.Module):  # type: ignore[misc] # torch is in another environment
     """An encoder-decoder's first step: the logit of "relevant" less that of "not relevant", ``[rows, 1]``."""
 
     def __init__(self, model: Any, labels: tuple[int, int], start: int) -> None:
@@ -58,7 +58,7 @@ class FirstStep(nn.Module):
         return logits
 
 
-class TokenEmbeddings(nn.Module):
+class TokenEmbeddings(nn.Module):  # type: ignore[misc] # torch is in another environment
     """An encoder with a linear projection: ``[rows, tokens, width]``."""
 
     def __init__(self, encoder: nn.Module, projection: Tensor) -> None:

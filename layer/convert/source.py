@@ -95,7 +95,8 @@ def _tokenizer(folder: Path) -> Tokenizer:
     if (folder / "vocab.txt").exists():
         from tokenizers import BertWordPieceTokenizer
 
-        return BertWordPieceTokenizer(str(folder / "vocab.txt"))
+        wordpiece: Tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"))._tokenizer  # noqa: SLF001
+        return wordpiece
     raise UnsupportedSource("it has neither tokenizer.json nor vocab.txt (a slow tokenizer alone cannot be used)")
 
 
@@ -135,10 +136,10 @@ def _prompt(tokenizer: Tokenizer, prompt: str, end: int) -> dict[str, Any]:
 
 
 def _labels(tokenizer: Tokenizer, labels: tuple[str, str]) -> tuple[int, int]:
-    ids = [tokenizer.token_to_id(label) for label in labels]
-    if None in ids:
-        raise UnsupportedSource(f"its vocabulary has no {labels[ids.index(None)]}")
-    return ids[0], ids[1]
+    no, yes = (tokenizer.token_to_id(label) for label in labels)
+    if no is None or yes is None:
+        raise UnsupportedSource(f"its vocabulary has no {labels[0] if no is None else labels[1]}")
+    return no, yes
 
 
 def _late_interaction(folder: Path, tokenizer: Tokenizer) -> dict[str, Any]:

@@ -142,7 +142,8 @@ def t5(folder: Path) -> None:
     vocabulary += [(piece, -12.0) for piece in ("▁false", "▁true") if piece not in known]
     tokenizer = transformers.T5Tokenizer(vocabulary, extra_ids=0)
     config = transformers.T5Config(
-        vocab_size=len(tokenizer), d_model=64, d_kv=16, d_ff=96, num_layers=3, num_heads=4, feed_forward_proj="gated-gelu",
+        vocab_size=len(tokenizer), d_model=64, d_kv=16, d_ff=96, num_layers=3, num_heads=4,
+        feed_forward_proj="gated-gelu",
         tie_word_embeddings=False, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
     )  # fmt: skip
     model = transformers.T5ForConditionalGeneration(config)
