@@ -25,6 +25,9 @@ MAX_REQUEST_CHARS = 5_000_000
 MAX_QUERY_CHARS = 100_000
 MAX_NESTING = 32
 
+# White space is not the same to every reader of the contract: Python, ECMAScript and Rust each count others in.
+NOT_BLANK = r"[^\s\u001c-\u001f\u0085\ufeff]"
+
 MIN_CHUNK_TOKENS = 16
 DEFAULT_OVERLAP_TOKENS = 32
 DEFAULT_MAX_CHUNKS = 10
@@ -212,7 +215,7 @@ RANK_REQUEST_SCHEMA: dict[str, Any] = {
     "properties": {
         "query": {
             "type": "string",
-            "pattern": r"\S",
+            "pattern": NOT_BLANK,
             "maxLength": MAX_QUERY_CHARS,
             "description": f"a string of 1 to {MAX_QUERY_CHARS:,} characters, not only white space",
         },
@@ -244,6 +247,7 @@ RANK_REQUEST_SCHEMA: dict[str, Any] = {
             },
         },
         "top_n": {**_POSITIVE, "description": "an integer of at least 1"},
+        "top_k": {**_POSITIVE, "description": "an integer of at least 1"},  # another name of top_n
         "return_passages": {"type": "boolean", "description": "true or false"},
         "raw_scores": {"type": "boolean", "description": "true or false"},
         "score_threshold": {"type": "number", "description": "a number"},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from handler.contract import (
     MAX_BODY_BYTES,
+    NOT_BLANK,
     RANK_REQUEST_SCHEMA,
     BestChunk,
     Estimate,
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 VERSION = "0.1.0"
 _NATIVE: dict[str, Any] = RANK_REQUEST_SCHEMA["properties"]
-_COMMON = [name for name in _NATIVE if not any(name in dialect.names for dialect in DIALECTS)]
+_COMMON = [
+    name for name in _NATIVE if not any(name in {*dialect.names, *dialect.names.values()} for dialect in DIALECTS)
+]
 _ERROR_BODIES: dict[Callable[[RerankError, str], object], str] = {superset_error: "Error", openai_error: "OpenAIError"}
 _MODEL = {"name": "nano", "revision": "1"}
 _PAGES: dict[str, tuple[str, Body]] = {
@@ -194,7 +197,7 @@ def _error_responses() -> Body:
 def request_schema(dialect: Dialect) -> Body:
     """The JSON Schema of a request body in ``dialect``."""
     schema: Body = {"type": "object", "properties": {}, "required": []}
-    names = {name: name for name in (*_NATIVE, "top_k") if name not in _COMMON} | dict(dialect.names)
+    names = {name: name for name in _NATIVE if name not in _COMMON} | dict(dialect.names)
     for name in ("passages", *(name for name in names if name != "passages")):
         _place(
             schema, names[name].replace("[0]", "[]").split("."), _field(name, dialect), name in {"query", "passages"}
@@ -207,12 +210,22 @@ def request_schema(dialect: Dialect) -> Body:
 
 def _field(name: str, dialect: Dialect) -> Body:
     head, _, part = name.partition(".")
-    schema = _NATIVE["top_n" if head == "top_k" else head]
+    schema = _NATIVE[head]
     if part:
         schema = schema["properties"][part]
     if name == "passages":
-        return {**schema, "items": dialect.document}
+        return {**schema, "items": dialect.document if dialect.allow_empty_passages else _not_empty(dialect.document)}
     return schema if name == "query" else _or_null(schema)
+
+
+def _not_empty(schema: Any) -> Any:
+    """``schema`` with every text in it not only white space."""
+    if isinstance(schema, list):
+        return [_not_empty(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    filled = {name: _not_empty(part) for name, part in schema.items()}
+    return filled | {"pattern": NOT_BLANK} if schema.get("type") == "string" else filled
 
 
 def _or_null(schema: Body) -> Body:
@@ -290,6 +303,8 @@ def _schema_of(most: Any, least: Any) -> Body:
     if isinstance(most, dict):
         least = least or {}
         properties = {name: _schema_of(value, least.get(name)) for name, value in most.items()}
+        if "index" in properties and "id" in properties:
+            properties["id"] = _NATIVE["passages"]["items"]["properties"]["id"]
         required = [name for name in most if name in least]
         return {"type": "object", "properties": properties} | ({"required": required} if required else {})
     if isinstance(most, list):

@@ -64,13 +64,14 @@ DIALECT = Dialect(
         "properties": {
             "inlineDocumentSource": {
                 "type": "object",
+                "anyOf": [{"required": ["textDocument"]}, {"required": ["jsonDocument"]}],
                 "properties": {
                     "textDocument": {
                         "type": "object",
                         "required": ["text"],
                         "properties": {"text": {"type": "string"}},
                     },
-                    "jsonDocument": {"type": "object"},
+                    "jsonDocument": {"type": "object", "minProperties": 1},
                 },
             }
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from handler.contract import NOT_BLANK
 from handler.dialects.fields import in_input_order
 from handler.dialects.protocol import Body, Dialect
 from handler.errors import InvalidRequest
@@ -43,7 +44,7 @@ DIALECT = Dialect(
     document={
         "type": "object",
         "required": ["text", "text_pair"],
-        "properties": {"text": {"type": "string"}, "text_pair": {"type": "string"}},
+        "properties": {"text": {"type": "string", "pattern": NOT_BLANK}, "text_pair": {"type": "string"}},
     },
     example={"inputs": [{"text": "deep learning", "text_pair": "Deep learning is..."}]},
 )

@@ -36,8 +36,6 @@ def read(body: dict[str, Any]) -> RankRequest:
     ``{"s3": {"bucket", "key", ...}}`` may stand for the passages (``objects.read_passages``, and its errors).
     """
     fields = _without_nulls(body)
-    if "top_k" in fields:
-        fields.setdefault("top_n", fields["top_k"])
     for name in ("chunking", "fusion", "relevant_spans"):
         if isinstance(fields.get(name), dict):
             fields[name] = _without_nulls(fields[name])
@@ -50,7 +48,7 @@ def read(body: dict[str, Any]) -> RankRequest:
     return RankRequest(
         query=fields["query"],
         passages=_passages(fields["passages"], len(fields["query"])),
-        top_n=_integer(fields.get("top_n")),
+        top_n=_integer(fields.get("top_n", fields.get("top_k"))),
         return_passages=fields.get("return_passages", False),
         raw_scores=fields.get("raw_scores", False),
         score_threshold=fields.get("score_threshold"),

@@ -24,7 +24,7 @@ Body = dict[str, Any]
 _TEXT = {"type": "string", "maxLength": MAX_PASSAGE_CHARS}
 DOCUMENT: Body = {"anyOf": [_TEXT, {"type": "object", "required": ["text"], "properties": {"text": _TEXT}}]}
 
-_NATIVE_NAMES = {name: name for name in (*RANK_REQUEST_SCHEMA["properties"], "top_k")}
+_NATIVE_NAMES = {name: name for name in RANK_REQUEST_SCHEMA["properties"]}
 _BOOLEANS = {name for name, schema in RANK_REQUEST_SCHEMA["properties"].items() if schema.get("type") == "boolean"}
 
 

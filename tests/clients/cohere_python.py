@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cohere
+import cohere.errors
 
 from tests.clients.client import Hit, Rank
 

@@ -54,7 +54,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "top_n true": ({**GOOD, "top_n": True}, "top_n must be"),
     "top_n 1.5": ({**GOOD, "top_n": 1.5}, "top_n must be"),
     "top_n as text": ({**GOOD, "top_n": "1"}, "top_n must be"),
-    "top_k 0": ({**GOOD, "top_k": 0}, "top_n must be"),
+    "top_k 0": ({**GOOD, "top_k": 0}, "top_k must be"),
     "raw_scores as a number": ({**GOOD, "raw_scores": 1}, "raw_scores must be true or false"),
     "score_threshold true": ({**GOOD, "score_threshold": True}, "score_threshold must be a number"),
     "a lone surrogate in the query": ({**GOOD, "query": "a \ud800"}, "query holds a lone surrogate"),
