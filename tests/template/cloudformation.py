@@ -99,8 +99,8 @@ def transform(template: Template, given: dict[str, str]) -> Template:
     """Run SAM's transform with these parameters, as CloudFormation does it."""
     prepared = copy.deepcopy(template)
     for resource in prepared["Resources"].values():
-        for name in ("CodeUri", "ContentUri"):
-            if resource.get("Properties", {}).get(name) == ".":
+        for name in ("CodeUri", "ContentUri", "DefinitionUri"):
+            if name in resource.get("Properties", {}):
                 resource["Properties"][name] = "s3://artefacts/archive.zip"  # where `sam deploy` will have put it
     parameters = {name: about.get("Default", "") for name, about in template["Parameters"].items()} | given
     translated: Template = Translator({}, Parser(), boto_session=boto3.Session(region_name="eu-central-1")).translate(

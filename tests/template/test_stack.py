@@ -31,6 +31,12 @@ SETS = {
         "VpcSecurityGroupIds": "sg-1",
     },
     "x86": {"Architecture": "x86_64", "Runtime": "python3.12"},
+    "batch": {
+        "BatchInputBucket": "queries",
+        "BatchOutputBucket": "rankings",
+        "RankWorkflow": "on",
+        "KmsKeyArn": KEY_ARN,
+    },
 }
 
 
