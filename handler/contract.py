@@ -31,6 +31,7 @@ NOT_BLANK = r"[^\s\u001c-\u001f\u0085\ufeff]"
 MIN_CHUNK_TOKENS = 16
 DEFAULT_OVERLAP_TOKENS = 32
 DEFAULT_MAX_CHUNKS = 10
+DEFAULT_CUT = 20
 
 Aggregation = Literal["max", "mean", "first", "top_k_mean"]
 
@@ -88,7 +89,10 @@ class Highlighting:
 
 @dataclass(frozen=True, slots=True)
 class RankRequest:
-    """One query with its candidate passages, and what the caller wants back. Passages keep the caller's order."""
+    """One query with its candidate passages, and what the caller wants back. Passages keep the caller's order.
+
+    With two ``models`` the second reorders the first ``cut`` passages of the first one's order.
+    """
 
     query: str
     passages: tuple[Passage, ...]
@@ -98,6 +102,8 @@ class RankRequest:
     score_threshold: float | None = None
     min_results: int = 0
     model: str | None = None
+    models: tuple[str, ...] = ()
+    cut: int = DEFAULT_CUT
     deadline_ms: int | None = None
     on_deadline: Literal["partial", "error"] = "partial"
     truncation: Literal["auto", "error"] = "auto"
@@ -152,6 +158,8 @@ class Result:
 class Usage:
     """What a request cost: passages given, tokens put through the model (padding excluded), chunks scored, passages
     of which tokens were left out, and whether the query was cut.
+
+    Of a model that is a service, ``usd`` is its price and ``repaired`` counts its answers that had to be mended.
     """
 
     passages: int
@@ -159,6 +167,8 @@ class Usage:
     chunks: int
     truncated: int
     query_truncated: bool = False
+    usd: float | None = None
+    repaired: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +263,14 @@ RANK_REQUEST_SCHEMA: dict[str, Any] = {
         "score_threshold": {"type": "number", "description": "a number"},
         "min_results": {"type": "integer", "minimum": 0, "description": "an integer of at least 0"},
         "model": {"type": "string", "minLength": 1, "maxLength": 256, "description": "a model name"},
+        "models": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 2,
+            "items": {"type": "string", "minLength": 1, "maxLength": 256, "description": "a model name"},
+            "description": "a list of one or two model names",
+        },
+        "cut": {**_POSITIVE, "description": "an integer of at least 1"},
         "deadline_ms": {**_POSITIVE, "description": "an integer of at least 1, in milliseconds"},
         "on_deadline": {"enum": ["partial", "error"], "description": '"partial" or "error"'},
         "truncation": {"enum": [True, False, "auto", "error"], "description": 'true, false, "auto" or "error"'},
@@ -335,34 +353,36 @@ def check_json(value: object) -> None:
     kills Lambda's runtime client) and a number that is not finite. One pass over everything, so that no field, known
     or unknown, is left out.
     """
-    stack: list[tuple[object, int, _Path]] = [(value, 1, None)]
+    stack: list[tuple[dict[str, object] | list[object], int, _Path]] = []
+    if isinstance(value, dict | list):
+        stack.append((value, 1, None))
+    else:
+        _check_leaf(value, None)
     while stack:
         node, depth, path = stack.pop()
-        if isinstance(node, str):
-            _check_encodable(node, path)
-        elif isinstance(node, float):
-            if not isfinite(node):
-                raise InvalidRequest(f"{_dotted(path)} must be a finite number", _dotted(path))
-        elif isinstance(node, dict | list):
-            if depth > MAX_NESTING:
-                name = _dotted(path, limit=3)
-                raise InvalidRequest(f"{name} is nested deeper than {MAX_NESTING} levels", name)
-            children = enumerate(node) if isinstance(node, list) else node.items()
-            for key, child in children:
-                _check_encodable(key, path)
+        if depth > MAX_NESTING:
+            name = _dotted(path, limit=3)
+            raise InvalidRequest(f"{name} is nested deeper than {MAX_NESTING} levels", name)
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            if isinstance(key, str):
+                _check_leaf(key, path)
+            if isinstance(child, dict | list):
                 stack.append((child, depth + 1, (path, key)))
+            elif not isinstance(child, str) or not child.isascii():  # most texts are, and cost no path
+                _check_leaf(child, (path, key))
 
 
 _Path = tuple[Any, "str | int"] | None
 
 
-def _check_encodable(text: str | int, path: _Path) -> None:
-    if isinstance(text, int) or text.isascii():
-        return
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest(f"{_dotted(path)} holds a lone surrogate", _dotted(path)) from None
+def _check_leaf(leaf: object, path: _Path) -> None:
+    if isinstance(leaf, float) and not isfinite(leaf):
+        raise InvalidRequest(f"{_dotted(path)} must be a finite number", _dotted(path))
+    if isinstance(leaf, str) and not leaf.isascii():
+        try:
+            leaf.encode()
+        except UnicodeEncodeError:
+            raise InvalidRequest(f"{_dotted(path)} holds a lone surrogate", _dotted(path)) from None
 
 
 # Only names of the contract are ever repeated to the caller: a key of their own may hold anything.

@@ -8,12 +8,15 @@ from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from handler.model import BERT, Manifest
 from handler.ranker import Ranker
 from handler.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from handler.backends import Reranker
     from handler.contract import Ranking, RankRequest
 
 SETTINGS = Settings.from_environment(os.environ)
@@ -21,17 +24,33 @@ SETTINGS = Settings.from_environment(os.environ)
 # Kept back from the invocation's remaining time for rendering and sending the answer.
 MARGIN_MS = 150
 
+_SEVERAL = bool(SETTINGS.remote_models) or SETTINGS.models_dir.is_dir()  # more models than the one
+
 
 @cache
-def ranker() -> Ranker:
-    """The ranker over this deployment's model, loaded once. Raises ``ModelError``."""
-    return Ranker.load(SETTINGS.model_dir)
+def ranker() -> Reranker:
+    """What ranks with this deployment's model, loaded once. Raises ``ModelError``."""
+    return open_reranker(SETTINGS.model_dir)
+
+
+def open_reranker(directory: Path) -> Reranker:
+    """What ranks with the model in ``directory``: our engine, or the service that its manifest names."""
+    manifest = Manifest.read(directory)
+    if manifest.architecture == BERT:
+        return Ranker.load(directory)
+    from handler.backends import MODULES, open_backend
+
+    return open_backend(manifest) if manifest.architecture in MODULES else Ranker.load(directory)
 
 
 def rank(request: RankRequest, remaining_ms: Callable[[], int] | None = None) -> Ranking:
     """Answer ``request`` within its own deadline and the invocation's. Raises what ``Ranker.rank`` does, and
     ``ModelNotFound`` where names are strict and the request asks for another model.
     """
+    if request.models or _SEVERAL:
+        from handler.cascade import choose
+
+        return choose(request).rank(request, Clock.start(request.deadline_ms, remaining_ms))
     served = ranker()
     if SETTINGS.strict_models and request.model is not None:
         from handler.aliases import check_model

@@ -27,6 +27,8 @@ class Settings:
     buckets: tuple[str, ...]
     cors_origins: tuple[str, ...]
     base_path: str
+    models_dir: Path
+    remote_models: Mapping[str, str]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -48,4 +50,13 @@ class Settings:
             buckets=words("RERANK_BUCKETS"),
             cors_origins=words("RERANK_CORS_ORIGINS"),
             base_path="/" + environment.get("RERANK_BASE_PATH", "").strip("/"),
+            models_dir=Path(environment.get("RERANK_MODELS_DIR") or "/opt/models"),
+            remote_models=dict(_named(word) for word in words("RERANK_REMOTE_MODELS")),
         )
+
+
+def _named(word: str) -> tuple[str, str]:
+    name, equals, function = word.partition("=")
+    if not (name and equals and function):
+        raise ValueError("RERANK_REMOTE_MODELS must be a list of name=function")
+    return name, function

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handler.contract import (
+    DEFAULT_CUT,
     MAX_REQUEST_CHARS,
     Chunking,
     Fusion,
@@ -54,6 +55,8 @@ def read(body: dict[str, Any]) -> RankRequest:
         score_threshold=fields.get("score_threshold"),
         min_results=int(fields.get("min_results", 0)),
         model=fields.get("model"),
+        models=tuple(fields.get("models", ())),
+        cut=int(fields.get("cut", DEFAULT_CUT)),
         deadline_ms=_integer(fields.get("deadline_ms")),
         on_deadline=fields.get("on_deadline", "partial"),
         truncation="error" if fields.get("truncation") == "error" else "auto",
@@ -75,6 +78,7 @@ def render(ranking: Ranking, request: RankRequest) -> dict[str, Any]:
             "chunks": ranking.usage.chunks,
             "truncated": ranking.usage.truncated,
             "query_truncated": ranking.usage.query_truncated,
+            **price(ranking),
         },
         "timings_ms": {
             "encode": round(ranking.timings.encode, 3),
@@ -86,6 +90,13 @@ def render(ranking: Ranking, request: RankRequest) -> dict[str, Any]:
     if ranking.partial:
         body["meta"] = {"partial": True, "unscored": ranking.unscored}
     return body | estimate(ranking)
+
+
+def price(ranking: Ranking) -> dict[str, Any]:
+    """What a model that is a service cost, and how many of its answers had to be mended."""
+    if ranking.usage.usd is None:
+        return {}
+    return {"usd": round(ranking.usage.usd, 8), "repaired": ranking.usage.repaired}
 
 
 def estimate(ranking: Ranking) -> dict[str, Any]:
