@@ -1,10 +1,11 @@
 """Two stages, from a corpus to a ranking: retrieve with BM25 and FAISS, rerank over HTTP, measure: ``make two-stage``.
 
-    python -m tests.quality.two_stage FOLDER [--url URL] [--queries N] [--json FILE] [--picture FILE]
+    python -m tests.quality.two_stage FOLDER [--url URL] [--queries N] [--json FILE]
 
 ``FOLDER`` is a set in BEIR layout. The first stages search the whole corpus, BM25 by words (bm25s) and FAISS by the
 embeddings of all-MiniLM-L6-v2; their best 100 passages go to ``POST /rank`` of ``URL``, or of a server started here.
-Measures are those of ir-measures; every judged query counts, and one that nothing was found for counts as 0.
+Measures are those of ir-measures; every judged query counts, and one that nothing was found for counts as 0. The
+figures are added to ``--json``, from which ``make figures`` draws.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from ir_measures import RR, R, nDCG
 from tqdm import tqdm
 
 from layer.train.beir import BeirSet, DataError, read_set
-from tests.bench import plots
 from tests.quality.evaluate import Run, bm25
 from tests.quality.minilm import Array, MiniLM, fetch
 
@@ -156,8 +156,7 @@ def main() -> int:
     parser.add_argument("--url")
     parser.add_argument("--model", type=Path, default=Path("layer/nano"))
     parser.add_argument("--queries", type=int)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--json", type=Path, default=Path(".build/results/two-stage.json"))
     given = parser.parse_args()
     try:
         data = sample(read_set(given.folder), given.queries)
@@ -174,12 +173,10 @@ def main() -> int:
     figures = {stage: measure(data, run) for stage, run in runs.items()}
     print(f"{data.name}: {len(data.qrels)} queries, {len(data.corpus):,} passages, {DEPTH} reranked a query")
     print(table(data.name, figures))
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps({data.name: {"queries": len(data.qrels), "stages": figures}}, indent=1) + "\n")
-    picture = given.picture or CACHE / f"{data.name}.svg"
-    plots.two_stage(data.name, figures, picture)
-    print(f"picture: {picture}")
+    results = json.loads(given.json.read_text(encoding="utf-8")) if given.json.is_file() else {}
+    results[data.name] = {"queries": len(data.qrels), "stages": figures}
+    given.json.parent.mkdir(parents=True, exist_ok=True)
+    given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
