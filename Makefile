@@ -71,6 +71,10 @@ test-browser: .venvs/browser/.ready ## The playground in Chromium: every control
 		echo 'Skipped: Chromium is not installed, and only root on Debian can install it here (apt-get install chromium).'; \
 	else RERANK_MODEL_DIR=$(MODEL) SCREENSHOTS=$(SCREENSHOTS) $(call BIN,browser)/python -m pytest tests/browser -s; fi
 
+.PHONY: test-arm64
+test-arm64: .build/arm64/.ready .build/local/.ready-layer-nano .venvs/lambda/.ready .venvs/test/.ready ## Run the arm64 layers by qemu as bare as on Lambda; the scores must agree
+	$(call BIN,test)/python -m pytest tests/arm64 -rsP
+
 .PHONY: format
 format: .venvs/test/.ready ## Format and mend what can be mended mechanically
 	$(call BIN,test)/ruff format .
@@ -158,8 +162,15 @@ build-RerankFunction build-BatchFunction: ARTEFACT = function
 build-DependencyLayer build-ModelLayer build-RerankFunction build-BatchFunction: .venvs/build/.ready
 	$(call BIN,build)/python -m layer.build $(ARTEFACT) "$(ARTIFACTS_DIR)" --architecture $(ARCH) --python $(RUNTIME) --model $(MODEL)
 
-# The same artefacts for this machine, for `make run` and the integration suite.
 LOCAL_SOURCES = $(shell find handler layer/locks $(MODEL) -type f -not -name '*.pyc') $(wildcard layer/*.py layer/prune.toml)
+
+# The arm64 artefacts, to be run by qemu.
+.build/arm64/.ready: .venvs/build/.ready $(LOCAL_SOURCES)
+	for artefact in dependencies model function; do $(call BIN,build)/python -m layer.build $$artefact \
+		.build/arm64/$$artefact --architecture arm64 --python 3.13 --model $(MODEL); done
+	@touch $@
+
+# The same artefacts for this machine, for `make run` and the integration suite.
 .build/local/.ready-%: .venvs/build/.ready $(LOCAL_SOURCES)
 	@rm -f .build/local/.ready-*
 	for artefact in dependencies model function; do \
@@ -171,17 +182,30 @@ LOCAL_SOURCES = $(shell find handler layer/locks $(MODEL) -type f -not -name '*.
 DEV_SETS ?= ../shared/data/dev
 TRAIN_SETS ?= ../shared/data/train
 
+# What was measured last, and the pictures of it that the README shows.
+RESULTS = .build/results
+FIGURES ?= tests/bench/figures
+
 .PHONY: two-stage
-two-stage: .venvs/figures/.ready ## From a corpus to a ranking: BM25 and FAISS, then our function over HTTP (DATA=BEIR folder URL= QUERIES= JSON= PICTURE=)
+two-stage: .venvs/figures/.ready ## From a corpus to a ranking: BM25 and FAISS, then our function over HTTP (DATA=BEIR folder URL= QUERIES=)
 	@test -n "$(DATA)" || { echo 'two-stage: name a set in BEIR layout: make two-stage DATA=folder' >&2; exit 2; }
-	$(call BIN,figures)/python -m tests.quality.two_stage "$(DATA)" --model "$(MODEL)" $(if $(URL),--url "$(URL)") \
-		$(if $(QUERIES),--queries $(QUERIES)) $(if $(JSON),--json "$(JSON)") $(if $(PICTURE),--picture "$(PICTURE)")
+	$(call BIN,figures)/python -m tests.quality.two_stage "$(DATA)" --model "$(MODEL)" --json $(RESULTS)/two-stage.json \
+		$(if $(URL),--url "$(URL)") $(if $(QUERIES),--queries $(QUERIES))
+	@$(MAKE) figures
+
+.PHONY: figures
+figures: .venvs/figures/.ready $(RESULTS)/times.json ## Draw what bench, eval and two-stage measured last (FIGURES=folder)
+	$(call BIN,figures)/python -m tests.bench.plots $(RESULTS) --out "$(FIGURES)"
+
+$(RESULTS)/times.json: .venvs/test/.ready $(MODEL)/model.onnx
+	$(call BIN,test)/python -m tests.bench.times --model "$(MODEL)" --json $@
 
 .PHONY: eval
 eval: .venvs/test/.ready ## Rerank a first-stage run and measure it (DATA=BEIR folder RUN=run MODEL=folder JSON=file; default: the dev sets)
 	@test -e "$(or $(DATA),$(DEV_SETS))" || { echo 'eval: name a set in BEIR layout: make eval DATA=folder' >&2; exit 2; }
 	$(call BIN,test)/python -m tests.quality.evaluate "$(or $(DATA),$(DEV_SETS))" --model "$(MODEL)" \
-		$(if $(RUN),--run "$(RUN)") $(if $(JSON),--json "$(JSON)")
+		$(if $(RUN),--run "$(RUN)") --json "$(or $(JSON),$(RESULTS)/eval.json)"
+	@$(MAKE) figures
 
 # torch is in no lock, for its wheels differ by index: the registry's own holds CUDA libraries, a CPU index serves
 # `2.13.0+cpu`, and no list of hashes fits both. Which one pip takes is the machine's pip configuration.

@@ -99,7 +99,7 @@ def cold(found: Mapping[str, Any], path: Path) -> None:
 
     What the phases leave of the whole that was measured is the rest of the handler and the answer.
     """
-    whole = {name: times["cpu_ms"] for name, times in found["warm"].items() if name not in {"our imports"}}
+    whole = {name: times["cpu_ms"] for name, times in found["warm"].items() if name != "our imports"}
     phases = {name: value for name, value in found["phases_ms"].items() if name in COLD_PHASES}
     rest = max(whole["ours, nano"] - sum(phases.values()), 0.0)
     bars = {
@@ -109,7 +109,7 @@ def cold(found: Mapping[str, Any], path: Path) -> None:
     }
     colours = dict(zip((*COLD_PHASES, "handler, HTTP, answer"), ("#8d8677", *OTHERS, "#c9a227", OURS), strict=False))
     with picture(path, 9, 2.9) as (axes,):
-        for row, (name, parts) in enumerate(reversed(bars.items())):
+        for row, parts in enumerate(reversed(bars.values())):
             left = 0.0
             for phase, milliseconds in parts.items():
                 axes.barh(row, milliseconds, left=left, height=0.55, color=colours.get(phase, "#c9c3b5"))
