@@ -25,6 +25,6 @@ DIALECT = Dialect(
         "model": "BAAI/bge-reranker-base",
         "query": "What is the capital of France?",
         "documents": ["The capital of Brazil is Brasilia.", "The capital of France is Paris."],
-        "top_n": 0,
+        "top_n": 2,
     },
 )

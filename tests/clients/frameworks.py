@@ -105,8 +105,7 @@ def haystack_tei(url: str, key: str) -> Rank:
     return _haystack(lambda top_n: HuggingFaceTEIRanker(url=url, token=token, top_k=top_n or 10, max_retries=0))
 
 
-# For reranking LiteLLM turns every error of every provider into this one, with the answer's body as its message.
-_LITELLM_ERRORS = (litellm.APIConnectionError, litellm.APIConnectionError)
+_LITELLM_ERRORS = (litellm.BadRequestError, litellm.AuthenticationError)
 # It never looks at the status: whatever is not a list of the right length fails its assertion.
 _NOT_A_LIST = (AssertionError, TypeError)
 

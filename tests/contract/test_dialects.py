@@ -11,6 +11,7 @@ import pytest
 
 from handler.dialects.registry import DIALECTS, SHARED_PATHS, detect
 from tests.contract.conftest import Send
+from tests.contract.least import least
 
 QUERY = "What is the capital of France?"
 TEXTS = ["Cheese.", "Paris is the capital of France.", "Berlin."]
@@ -18,33 +19,7 @@ BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 
-# A request over TEXTS in each dialect, with nothing in it that is optional.
-LEAST: dict[str, dict[str, Any]] = {
-    "native": {"query": QUERY, "passages": TEXTS},
-    "cohere": {"query": QUERY, "documents": TEXTS},
-    "jina": {"query": QUERY, "documents": TEXTS},
-    "voyage": {"query": QUERY, "documents": TEXTS},
-    "tei": {"query": QUERY, "texts": TEXTS},
-    "huggingface": {"inputs": [{"text": QUERY, "text_pair": text} for text in TEXTS]},
-    "bedrock": {
-        "queries": [{"type": "TEXT", "textQuery": {"text": QUERY}}],
-        "sources": [
-            {"type": "INLINE", "inlineDocumentSource": {"type": "TEXT", "textDocument": {"text": text}}}
-            for text in TEXTS
-        ],
-    },
-    "bedrock-runtime": {"query": QUERY, "documents": TEXTS},
-    "vllm": {"query": QUERY, "documents": TEXTS},
-    "vllm-score": {"text_1": QUERY, "text_2": TEXTS},
-    "llamacpp": {"query": QUERY, "documents": TEXTS},
-    "infinity": {"query": QUERY, "documents": TEXTS},
-    "pinecone": {"query": QUERY, "documents": TEXTS},
-    "nvidia": {"query": {"text": QUERY}, "passages": [{"text": text} for text in TEXTS]},
-    "mixedbread": {"query": QUERY, "input": TEXTS},
-    "librechat": {"query": QUERY, "candidates": [{"id": text, "text": text} for text in TEXTS]},
-    "elasticsearch": {"query": QUERY, "input": TEXTS},
-    "onyx": {"query": QUERY, "documents": TEXTS},
-}
+LEAST = least(QUERY, TEXTS)
 
 
 def rows(body: Any) -> list[dict[str, Any]]:
