@@ -207,6 +207,16 @@ eval: .venvs/test/.ready ## Rerank a first-stage run and measure it (DATA=BEIR f
 		$(if $(RUN),--run "$(RUN)") --json "$(or $(JSON),$(RESULTS)/eval.json)"
 	@$(MAKE) figures
 
+.PHONY: eval-answers
+eval-answers: .venvs/test/.ready ## Compare chunk sizes and modes, or fusions, by nDCG@10 (WHAT=chunking|fusion DATA="folder …" QUERIES= DEPTH= AMONG=)
+	@test -n "$(DATA)" || { echo 'eval-answers: name sets in BEIR layout: make eval-answers DATA=folder' >&2; exit 2; }
+	$(call BIN,test)/python -m tests.quality.answers $(or $(WHAT),chunking) $(DATA) --model "$(MODEL)" \
+		$(if $(QUERIES),--queries $(QUERIES)) $(if $(DEPTH),--depth $(DEPTH)) $(if $(AMONG),--among $(AMONG))
+
+.PHONY: bench-features
+bench-features: .venvs/test/.ready ## Time each option of a request against the plain one, and how deadlines are kept (ROUNDS=40 WALL=1)
+	$(call BIN,test)/python -m tests.bench.features --model "$(MODEL)" $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(WALL),--wall)
+
 # torch is in no lock, for its wheels differ by index: the registry's own holds CUDA libraries, a CPU index serves
 # `2.13.0+cpu`, and no list of hashes fits both. Which one pip takes is the machine's pip configuration.
 TORCH = torch==2.13.0
