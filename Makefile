@@ -186,6 +186,11 @@ TRAIN_SETS ?= ../shared/data/train
 RESULTS = .build/results
 FIGURES ?= tests/bench/figures
 
+.PHONY: bench
+bench: .build/local/.ready-layer-nano .venvs/bench/.ready .venvs/lambda/.ready ## Time it against FlashRank and others, cold, warm and in memory (JSON=file ROUNDS=9 ONLY=warm,cold,memory TRANSFORMERS=python)
+	$(call BIN,bench)/python -m tests.bench --json "$(or $(JSON),$(RESULTS)/bench.json)" $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(TRANSFORMERS),--transformers "$(TRANSFORMERS)")
+
 .PHONY: two-stage
 two-stage: .venvs/figures/.ready ## From a corpus to a ranking: BM25 and FAISS, then our function over HTTP (DATA=BEIR folder URL= QUERIES=)
 	@test -n "$(DATA)" || { echo 'two-stage: name a set in BEIR layout: make two-stage DATA=folder' >&2; exit 2; }

@@ -1,0 +1,165 @@
+"""Warm speed: side by side, in parts, against the core's limit, and how it grows."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.bench.contender import Contender, exponent, interleaved
+from tests.bench.texts import QUERY, passages
+
+SIZES = ((20, 50), (100, 100), (100, 256), (1000, 100))
+GROWTH_PASSAGES = (10, 30, 100, 300, 1000)
+GROWTH_TOKENS = (32, 64, 128, 256, 490)
+FLASHRANK_BYTES = 14e9
+SLOW = 3  # rounds of what takes a slow contender tens of seconds
+# Rows, inner and outer size of the products that the peak is the best of; small enough to stay in a cache.
+PEAK_SHAPES = ((1024, 512, 128), (1024, 128, 512), (512, 512, 512), (1024, 1024, 1024))
+
+Progress = Callable[[str], None]
+
+
+def side_by_side(contenders: list[Contender], words: list[str], rounds: int, progress: Progress) -> dict[str, Any]:
+    """Time every contender on every size; the slow ones fewer times on a thousand passages."""
+    found = {}
+    for count, tokens in SIZES:
+        task = passages(words, count, tokens)
+        times = rounds if count <= 100 else max(SLOW, rounds // 2)
+        taking_part = [one for one in contenders if count <= 100 or _fits(one)]
+        found[f"{count}x{tokens}"] = interleaved(
+            taking_part,
+            QUERY,
+            task,
+            times,
+            lambda text, size=f"{count}x{tokens}": progress(f"warm {size}: {text}"),  # type: ignore[misc]
+        )
+    return found
+
+
+def parts(contender: Contender, words: list[str], rounds: int) -> dict[str, Any]:
+    """Split our own time at 100 x 100 into its parts, in milliseconds, medians over rounds."""
+    contender.ask(query=QUERY, passages=passages(words, 100, 100))
+    contender.ask(parts=True)
+    every = [contender.ask(parts=True)["parts"] for _ in range(rounds)]
+    tokens, squares = (every[0].pop(name) for name in ("tokens", "squares"))
+    return {
+        "tokens": tokens,
+        "squares": squares,
+        "ms": {name: 1000 * median(one[name] for one in every) for name in every[0]},
+    }
+
+
+def growth(contender: Contender, words: list[str], rounds: int, progress: Progress) -> dict[str, Any]:
+    """Time against passages (of 100 tokens) and tokens (of 100 passages, all equally long), with fitted exponents."""
+    by_passages: dict[int, float] = {}
+    by_tokens: dict[int, float] = {}
+    for count in GROWTH_PASSAGES if _fits(contender) else GROWTH_PASSAGES[:-1]:
+        progress(f"growth: {contender.name}, {count} passages")
+        task = passages(words, count, 100)
+        by_passages[count] = interleaved([contender], QUERY, task, rounds, _silent)[contender.name]["ms"]
+    for tokens in GROWTH_TOKENS:
+        progress(f"growth: {contender.name}, {tokens} tokens")
+        task = passages(words, 100, tokens, spread=0)
+        by_tokens[tokens] = interleaved([contender], QUERY, task, rounds, _silent)[contender.name]["ms"]
+    return {
+        "passages": by_passages,
+        "passages_exponent": exponent(by_passages),
+        "times_per_tenfold_passages": by_passages[1000] / by_passages[100] if 1000 in by_passages else None,
+        "tokens": by_tokens,
+        "tokens_exponent": exponent(by_tokens),
+    }
+
+
+def peak() -> dict[str, float]:
+    """Measure what this core multiplies: 10⁹ operations a second, of int8 and of float32, at the best shape."""
+    from time import process_time
+
+    random = np.random.default_rng(0)
+    best = {"int8": 0.0, "float32": 0.0}
+    for rows, inner, outer in PEAK_SHAPES:
+        left = {"int8": random.integers(0, 255, (rows, inner)).astype(np.uint8)}
+        left["float32"] = left["int8"].astype(np.float32)
+        for kind, x in left.items():
+            session = _product(kind, inner, outer)
+            for _ in range(15):
+                began = process_time()
+                for _ in range(10):
+                    session.run(None, {"x": x})
+                took = (process_time() - began) / 10
+                best[kind] = max(best[kind], 2 * rows * inner * outer / took / 1e9)
+    return best
+
+
+def operations(tokens: float, squares: float, pairs: int, shape: dict[str, int]) -> float:
+    """Count the additions and multiplications that scoring leaves to do: the last layer for [CLS] alone."""
+    hidden, inner, layers = shape["hidden_size"], shape["intermediate_size"], shape["num_hidden_layers"]
+    heads = shape["num_attention_heads"]
+    whole = (layers - 1) * (tokens * (4 * hidden**2 + 2 * hidden * inner) + 2 * squares * hidden)
+    last = tokens * 2 * heads * hidden + pairs * (2 * heads * hidden**2 + 2 * hidden * inner + hidden**2)
+    return 2 * (whole + last)
+
+
+def profile(graph: Path, feeds: list[dict[str, Any]], folder: Path, runs: int = 8) -> dict[str, Any]:
+    """Say where scoring's time goes: milliseconds and share by operator, as the least of several runs of each node."""
+    import json
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_profiling = True
+    options.profile_file_prefix = str(folder / "profile")
+    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    for _ in range(runs):
+        for feed in feeds:
+            session.run(None, feed)
+    file = Path(session.end_profiling())
+    events = [e for e in json.loads(file.read_text()) if e["name"].endswith("_kernel_time")]
+    file.unlink()
+    by_node: dict[str, list[float]] = {}
+    for event in events:
+        by_node.setdefault(f"{event['args']['op_name']} {event['name']}", []).append(event["dur"])
+    by_operator: Counter[str] = Counter()
+    for name, durations in by_node.items():
+        by_operator[name.split()[0]] += float(np.array(durations).reshape(runs, -1).min(axis=0).sum()) / 1000
+    total = sum(by_operator.values())
+    return {
+        "nodes": len(by_node),
+        "ms": total,
+        "operators": {name: {"ms": ms, "share": ms / total} for name, ms in by_operator.most_common()},
+        "products_share": sum(ms for name, ms in by_operator.items() if "MatMul" in name or name == "Gemm") / total,
+    }
+
+
+def _product(kind: str, inner: int, outer: int) -> onnxruntime.InferenceSession:
+    weight = np.random.default_rng(1).integers(-63, 64, (inner, outer))
+    operator = "MatMulInteger" if kind == "int8" else "MatMul"
+    typed, out = (TensorProto.UINT8, TensorProto.INT32) if kind == "int8" else (TensorProto.FLOAT, TensorProto.FLOAT)
+    node = helper.make_node(operator, ["x", "w"], ["y"])
+    constant = numpy_helper.from_array(weight.astype(kind), "w")
+    x, y = helper.make_tensor_value_info("x", typed, ["m", inner]), helper.make_tensor_value_info("y", out, None)
+    model = helper.make_model(
+        helper.make_graph([node], "product", [x], [y], [constant]),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=9,
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _fits(contender: Contender) -> bool:
+    """Whether a thousand passages fit this machine: FlashRank pads them all to the longest, in one batch of 10 GB."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return contender.name != "flashrank" or free > FLASHRANK_BYTES
+
+
+def _silent(_text: str) -> None:
+    pass
