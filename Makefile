@@ -12,10 +12,17 @@ export SAM_CLI_TELEMETRY := 0
 
 BIN = .venvs/$(1)/bin
 
+# `make model PATH=…` names a model; what the shell calls PATH has to go on working.
+ifeq ($(origin PATH),command line)
+MODEL_PATH := $(PATH)
+override PATH := /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin
+endif
+
 # What the stack is built for. They reach SAM's makefile builds, which run the targets at the end, by the environment.
 export ARCH ?= arm64
 export RUNTIME ?= 3.13
 export MODEL ?= layer/nano
+export ALSO ?=
 
 ##@ Start here
 
@@ -102,7 +109,7 @@ batch: .venvs/batch/.ready ## Rank a data set by the batch state machine (INPUT=
 ##@ Build
 
 .PHONY: build
-build: .venvs/infra/.ready .venvs/build/.ready ## Build the stack for deployment (ARCH=arm64|x86_64 RUNTIME=3.13 MODEL=folder)
+build: .venvs/infra/.ready .venvs/build/.ready ## Build the stack for deployment (ARCH=arm64|x86_64 RUNTIME=3.13 MODEL=folder ALSO=folders)
 	$(call BIN,infra)/sam build --parameter-overrides Architecture=$(ARCH) Runtime=python$(RUNTIME)
 
 .PHONY: package
@@ -160,7 +167,7 @@ build-DependencyLayer: ARTEFACT = dependencies
 build-ModelLayer: ARTEFACT = model
 build-RerankFunction build-BatchFunction: ARTEFACT = function
 build-DependencyLayer build-ModelLayer build-RerankFunction build-BatchFunction: .venvs/build/.ready
-	$(call BIN,build)/python -m layer.build $(ARTEFACT) "$(ARTIFACTS_DIR)" --architecture $(ARCH) --python $(RUNTIME) --model $(MODEL)
+	$(call BIN,build)/python -m layer.build $(ARTEFACT) "$(ARTIFACTS_DIR)" --architecture $(ARCH) --python $(RUNTIME) --model $(MODEL) --also $(ALSO)
 
 LOCAL_SOURCES = $(shell find handler layer/locks $(MODEL) -type f -not -name '*.pyc') $(wildcard layer/*.py layer/prune.toml)
 
@@ -174,10 +181,24 @@ LOCAL_SOURCES = $(shell find handler layer/locks $(MODEL) -type f -not -name '*.
 .build/local/.ready-%: .venvs/build/.ready $(LOCAL_SOURCES)
 	@rm -f .build/local/.ready-*
 	for artefact in dependencies model function; do \
-		$(call BIN,build)/python -m layer.build $$artefact .build/local/$$artefact --model $(MODEL); done
+		$(call BIN,build)/python -m layer.build $$artefact .build/local/$$artefact --model $(MODEL) --also $(ALSO); done
 	@touch $@
 
 ##@ Model
+
+.PHONY: model
+model: .venvs/$(if $(EXPORT),family/.torch,model/.ready) ## Make a model directory (NAME=catalogue name or list, or PATH=folder or zip; EXPORT=1 for weights alone)
+	@test -n "$(NAME)$(MODEL_PATH)" || { echo 'model: NAME=… (make model NAME=list) or PATH=…' >&2; exit 2; }
+	$(call BIN,$(if $(EXPORT),family,model))/python -m layer.convert \
+		$(if $(NAME),--name "$(NAME)",--path "$(MODEL_PATH)") $(if $(OUT),--out "$(OUT)") $(if $(FP32),--fp32)
+
+.PHONY: test-family
+test-family: .venvs/family/.torch ## Hold every architecture against its reference library, and print the table
+	$(call BIN,family)/python -m pytest tests/architectures $(T)
+
+.venvs/family/.torch: .venvs/family/.ready
+	$(call BIN,family)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@touch $@
 
 DEV_SETS ?= ../shared/data/dev
 TRAIN_SETS ?= ../shared/data/train

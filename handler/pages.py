@@ -13,7 +13,7 @@ from handler.contract import MAX_PASSAGES
 from handler.errors import RouteNotFound
 from handler.exchange import Reply
 from handler.model import Manifest
-from handler.runtime import SETTINGS, ranker
+from handler.runtime import SETTINGS, SEVERAL, ranker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,12 @@ def models() -> Reply:
     aliases = [
         {"id": name, **entry, "owned_by": owner, "root": served} for owner, names in ALIASES.items() for name in names
     ]
-    return Reply(200, {"object": "list", "data": [{"id": served, **entry, **facts}, *aliases]})
+    more: list[dict[str, Any]] = []
+    if SEVERAL:
+        from handler.cascade import names
+
+        more = [{"id": name, **entry} for name in names()[1:]]
+    return Reply(200, {"object": "list", "data": [{"id": served, **entry, **facts}, *more, *aliases]})
 
 
 def info() -> Reply:

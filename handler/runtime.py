@@ -24,7 +24,7 @@ SETTINGS = Settings.from_environment(os.environ)
 # Kept back from the invocation's remaining time for rendering and sending the answer.
 MARGIN_MS = 150
 
-_SEVERAL = bool(SETTINGS.remote_models) or SETTINGS.models_dir.is_dir()  # more models than the one
+SEVERAL = bool(SETTINGS.remote_models) or SETTINGS.models_dir.is_dir()  # more models than the one
 
 
 @cache
@@ -47,7 +47,7 @@ def rank(request: RankRequest, remaining_ms: Callable[[], int] | None = None) ->
     """Answer ``request`` within its own deadline and the invocation's. Raises what ``Ranker.rank`` does, and
     ``ModelNotFound`` where names are strict and the request asks for another model.
     """
-    if request.models or _SEVERAL:
+    if request.models or SEVERAL:
         from handler.cascade import choose
 
         return choose(request).rank(request, Clock.start(request.deadline_ms, remaining_ms))

@@ -13,10 +13,13 @@ import sys
 import tomllib
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layer import bytecode, manifest, sbom, wheels
 from layer.target import MACHINES, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".build"
@@ -27,7 +30,7 @@ class BuildError(Exception):
     """What is to be packed is not what it should be; the message says which file and why."""
 
 
-def dependencies(out: Path, target: Target, _model: Path) -> None:
+def dependencies(out: Path, target: Target, _models: Sequence[Path]) -> None:
     """Put the packages that a running function imports into ``out/python``, with their licences and bytecode."""
     python = out / "python"
     found = wheels.download(target, CACHE / "wheels" / target.lock.stem)
@@ -37,13 +40,23 @@ def dependencies(out: Path, target: Target, _model: Path) -> None:
     _finish(out, "dependencies", target, bytecode=compiled, packages=packages)
 
 
-def model(out: Path, target: Target, source: Path) -> None:
-    """Put the model directory ``source`` into ``out/model``, every file checked against the model's own manifest."""
+def model(out: Path, target: Target, sources: Sequence[Path]) -> None:
+    """Put the first model directory into ``out/model`` and any others into ``out/models``, by their names.
+
+    Every file is checked against the model's own manifest.
+    """
+    first, *more = sources
+    identity = _copy_model(first, out / "model")
+    others = [_copy_model(source, out / "models" / source.resolve().name) for source in more]
+    _finish(out, "model", target, model=identity, **({"models": others} if others else {}))
+
+
+def _copy_model(source: Path, into: Path) -> dict[str, str]:
+    """Copy one model directory and return what the layer's manifest says of it."""
     try:
         said = json.loads((source / "manifest.json").read_text())
     except (OSError, ValueError) as error:
         raise BuildError(f"{source} is not a model directory: its manifest.json cannot be read") from error
-    into = out / "model"
     into.mkdir(parents=True)
     documents = [path.name for path in source.iterdir() if path.suffix == ".md" or path.name.startswith("LICENSE")]
     for name in ["manifest.json", *said["files"], *sorted(documents)]:
@@ -53,11 +66,10 @@ def model(out: Path, target: Target, source: Path) -> None:
     for name, file in manifest.files_of(into).items():
         if name in said["files"] and said["files"][name]["sha256"] != file["sha256"]:
             raise BuildError(f"{source / name} does not have the SHA-256 that manifest.json gives")
-    identity = {"name": said["name"], "revision": said["revision"], "licence": said.get("licence", "Apache-2.0")}
-    _finish(out, "model", target, model=identity)
+    return {"name": said["name"], "revision": said["revision"], "licence": said.get("licence", "Apache-2.0")}
 
 
-def function(out: Path, target: Target, _model: Path) -> None:
+def function(out: Path, target: Target, _models: Sequence[Path]) -> None:
     """Put ``handler/`` and its bytecode into ``out``: no tests, no caches, nothing else."""
     shutil.copytree(ROOT / "handler", out / "handler", ignore=shutil.ignore_patterns("__pycache__", ".*", "*.md"))
     shutil.copyfile(ROOT / "LICENSE", out / "LICENSE")
@@ -67,11 +79,11 @@ def function(out: Path, target: Target, _model: Path) -> None:
 ARTEFACTS = {"dependencies": dependencies, "model": model, "function": function}
 
 
-def build(artefact: str, out: Path, target: Target, model_source: Path) -> dict[str, Any]:
+def build(artefact: str, out: Path, target: Target, *models: Path) -> dict[str, Any]:
     """Make ``artefact`` in the folder ``out``, which is emptied first, and return its manifest."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    ARTEFACTS[artefact](out, target, model_source)
+    ARTEFACTS[artefact](out, target, models)
     for path in [out, *out.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     made: dict[str, Any] = json.loads(manifest.location(out, artefact).read_text())
@@ -139,12 +151,13 @@ def main() -> None:
     parser.add_argument("--architecture", choices=MACHINES, default=local.architecture)
     parser.add_argument("--python", default=local.minor, help="minor version of the Lambda runtime")
     parser.add_argument("--model", type=Path, default=ROOT / "layer" / "nano", help="model directory")
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="further models that the function serves")
     asked = parser.parse_args()
     target = Target(asked.architecture, asked.python)
     if not target.lock.exists():
         parser.error(f"there is no lock for python{target.minor} on {target.architecture}: see layer/target.py")
     try:
-        build(asked.artefact, asked.out.absolute(), target, asked.model)
+        build(asked.artefact, asked.out.absolute(), target, asked.model, *asked.also)
     except BuildError as error:
         sys.exit(str(error))
 

@@ -30,7 +30,7 @@ SYSTEM = (
     "Answer with the identifiers of all passages in descending order of relevance, as in [2] > [3] > [1], and with "
     "nothing else."
 )
-_NUMBERS = re.compile(r"\d+").findall
+_NUMBERS = re.compile(r"(?<![0-9])[0-9]{1,4}(?![0-9])").findall
 
 
 class Order(NamedTuple):

@@ -8,49 +8,51 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="needs PyTorch: make test-family")
-pytest.importorskip("transformers", reason="needs transformers: make test-family")
+from numpy.typing import NDArray
 
 from handler.contract import Chunking, Passage, RankRequest
 from handler.ranker import Ranker
 from handler.runtime import Clock
-from layer.convert.make import Converted, convert
-from tests.architectures.reference import FAMILIES, Scores, texts
+
+NEEDED = "needs PyTorch, transformers and rerankers: make test-family"
+torch = pytest.importorskip("torch", reason=NEEDED)
+reference = pytest.importorskip("tests.architectures.reference", reason=NEEDED)
+conversion = pytest.importorskip("layer.convert.make", reason=NEEDED)
 
 TOLERANCE = 1e-4
 QUERY = "what makes rain form over the hills"
 PASSAGES = [
-    *[text for text in texts() if len(text) > 40][:8],
-    "short", "雨はなぜ丘の上に降るのか。", "Où pleut-il le plus ?", "tab\tand\nnewline  double", "weiß – naïve №5 ﬁn 🙂",
+    *[text for text in reference.texts() if len(text) > 40][:8],
+    "short", "雨はなぜ丘の上に降るのか。", "Où pleut-il le plus ?", "tab\tand\nnewline  double",
+    "weiß – naïve №5 ﬁn 🙂",
 ]  # fmt: skip
 TABLE: list[str] = []
 
 
 class Made(NamedTuple):
     folder: Path
-    expected: Scores
-    exact: Converted
-    small: Converted
+    expected: NDArray[np.float64]
+    exact: Any
+    small: Any
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=reference.FAMILIES)
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    family = FAMILIES[request.param]
+    family = reference.FAMILIES[request.param]
     folder = tmp_path_factory.mktemp(request.param)
     torch.manual_seed(1)
     family.make(folder / "source")
     expected = family.score(folder / "source", QUERY, PASSAGES)
-    exact = convert(folder / "source", folder / "fp32", name=request.param, int8=False)
-    small = convert(folder / "source", folder / "int8", name=request.param)
+    exact = conversion.convert(folder / "source", folder / "fp32", name=request.param, int8=False)
+    small = conversion.convert(folder / "source", folder / "int8", name=request.param)
     return Made(folder, expected, exact, small)
 
 
-def scores(directory: Path, passages: list[str], *, raw: bool = True) -> Scores:
+def scores(directory: Path, passages: list[str], *, raw: bool = True) -> NDArray[np.float64]:
     request = RankRequest(QUERY, tuple(map(Passage, passages)), raw_scores=raw)
     results = Ranker.load(directory).rank(request, Clock.start()).results
     return np.array([result.score for result in sorted(results, key=lambda result: result.index)])
@@ -58,7 +60,7 @@ def scores(directory: Path, passages: list[str], *, raw: bool = True) -> Scores:
 
 def test_scores_equal_the_reference_librarys(made: Made, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.params["made"]
-    family = FAMILIES[name]
+    family = reference.FAMILIES[name]
     found = scores(made.folder / "fp32", PASSAGES, raw=not family.probability)
     difference = float(np.abs(found - made.expected).max())
     milliseconds = [converted.measured.milliseconds_per_100 for converted in (made.exact, made.small)]
@@ -100,7 +102,7 @@ def test_a_query_over_half_the_window_is_cut_and_reported(made: Made) -> None:
 
 def test_the_manifest_names_the_architecture_that_runs_it(made: Made) -> None:
     assert made.exact.manifest.architecture == made.small.manifest.architecture
-    assert replace(made.exact.manifest, files={}).name in FAMILIES
+    assert replace(made.exact.manifest, files={}).name in reference.FAMILIES
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -108,5 +110,5 @@ def table(request: pytest.FixtureRequest) -> object:
     yield
     head = f"{'architecture':<16} {'reference':<26} {'largest':>9} {'fp32':>9} {'int8':>9}"
     under = f"{'':<16} {'':<26} {'diff.':>9} {'ms / 100':>9} {'ms / 100':>9}"
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    reporter: Any = request.config.pluginmanager.get_plugin("terminalreporter")
     reporter.write_line("\n" + "\n".join([head, under, *TABLE]))
