@@ -135,7 +135,7 @@ def _transformed(name: str, given: frozenset[tuple[str, str]]) -> Template:
     return transform(load(name), dict(given))
 
 
-def resolve(node: Any, parameters: dict[str, Any], conditions: dict[str, Any]) -> Any:
+def resolve(node: Any, parameters: dict[str, Any], conditions: dict[str, Any]) -> Any:  # noqa: PLR0911 - one a function
     """Put in what can be known before deployment: parameters, pseudo-parameters, and the branches of Fn::If."""
 
     def inside(child: Any) -> Any:

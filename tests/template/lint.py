@@ -1,4 +1,4 @@
-"""cfn-lint over SAM's transform of every parameter set that the template tests know: `python -m tests.template.lint`."""
+"""cfn-lint over SAM's transform of every parameter set that the tests know: `python -m tests.template.lint`."""
 
 from __future__ import annotations
 

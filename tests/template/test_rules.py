@@ -32,6 +32,8 @@ REFUSED = {
     "a zone without a domain": ({"HostedZoneId": "Z123"}, "need DomainName"),
     "subnets without groups": ({"VpcSubnetIds": "subnet-1,subnet-2"}, "need VpcSecurityGroupIds"),
     "groups without subnets": ({"VpcSecurityGroupIds": "sg-1"}, "need VpcSubnetIds"),
+    "a batch without a place for its results": ({"BatchInputBucket": "passages"}, "go together"),
+    "a batch without data": ({"BatchOutputBucket": "rankings"}, "go together"),
     "warming what is provisioned": ({"WarmEveryMinutes": "5", "ProvisionedConcurrency": "1"}, "keeps nothing warm"),
     "a key where its digest belongs": ({"KeyDigests": "my-secret-key"}, "KeyDigests is out of bounds"),
     "an issuer without TLS": ({**JWT, "JwtIssuer": "http://issuer.example"}, "JwtIssuer is out of bounds"),

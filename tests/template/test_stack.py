@@ -41,8 +41,8 @@ SETS = {
 
 
 def function(**given: str) -> dict[str, Any]:
-    (properties,) = of_type(deployed(**given), "AWS::Lambda::Function").values()
-    return properties
+    found: dict[str, Any] = of_type(deployed(**given), "AWS::Lambda::Function")["RerankFunction"]
+    return found
 
 
 def variables(**given: str) -> dict[str, str]:
