@@ -70,6 +70,10 @@ tests/clients/node_modules/.ready: tests/clients/package-lock.json
 openapi: .venvs/test/.ready ## Write infra/openapi.yaml from the code
 	$(call BIN,test)/python -m infra.openapi
 
+.PHONY: test-readme
+test-readme: .venvs/test/.ready .build/local/.ready-layer-nano .venvs/infra/.ready ## Run every command of the README, also those that take minutes, and check its output blocks
+	README=all $(call BIN,test)/python -m pytest tests/readme
+
 .PHONY: test-browser
 test-browser: .venvs/browser/.ready ## The playground in Chromium: every control, error and screen (SCREENSHOTS=folder)
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
@@ -238,6 +242,10 @@ eval-answers: .venvs/test/.ready ## Compare chunk sizes and modes, or fusions, b
 	@test -n "$(DATA)" || { echo 'eval-answers: name sets in BEIR layout: make eval-answers DATA=folder' >&2; exit 2; }
 	$(call BIN,test)/python -m tests.quality.answers $(or $(WHAT),chunking) $(DATA) --model "$(MODEL)" \
 		$(if $(QUERIES),--queries $(QUERIES)) $(if $(DEPTH),--depth $(DEPTH)) $(if $(AMONG),--among $(AMONG))
+
+.PHONY: bench-dialects
+bench-dialects: .venvs/test/.ready ## Time what each wire format costs beside the scoring
+	$(call BIN,test)/python -m tests.bench.dialects
 
 .PHONY: bench-features
 bench-features: .venvs/test/.ready ## Time each option of a request against the plain one, and how deadlines are kept (ROUNDS=40 WALL=1)
