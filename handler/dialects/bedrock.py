@@ -27,11 +27,10 @@ def inline(source: object, _: object) -> object:
     document = source.get("inlineDocumentSource") if isinstance(source, dict) else None
     if not isinstance(document, dict):
         return {}
-    meta = {name: document[name] for name in ("type", "textDocument", "jsonDocument") if name in document}
     if isinstance(fields := document.get("jsonDocument"), dict):
-        return {"text": "\n".join(f"{name}: {value}" for name, value in fields.items()), "meta": meta}
+        return {"text": "\n".join(f"{name}: {value}" for name, value in fields.items()), "meta": document}
     text = document.get("textDocument")
-    return {"text": text["text"], "meta": meta} if isinstance(text, dict) and "text" in text else {}
+    return {"text": text["text"], "meta": document} if isinstance(text, dict) and "text" in text else {}
 
 
 def render(ranking: Ranking, request: RankRequest) -> dict[str, Any]:
