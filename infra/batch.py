@@ -26,10 +26,11 @@ import boto3
 from infra import ministack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 FILES = {"results": "results.jsonl", "trec": "run.trec"}
+ROLES = {"corpus", "queries", "run"}
 LOCAL_SHARDS = 64  # at least, so that every core has work and the bar moves
 LOCAL_LEAST_BYTES = 256 * 1024
 
@@ -45,19 +46,25 @@ class Deployment:
     output_bucket: str
 
 
-def place(deployment_s3: Any, bucket: str, source: Path, prefix: str, run_file: str | None) -> dict[str, Any]:
-    """Upload ``source`` below ``prefix`` and return the ``input`` setting that names it."""
-    beir = _beir(source, run_file)
-    if beir:
-        for path in beir.values():
-            deployment_s3.upload_file(str(path), bucket, prefix + path.name)
-        return {"bucket": bucket, **{name: prefix + path.name for name, path in beir.items()}}
+def find(source: Path, run_file: str | None = None) -> dict[str, Path]:
+    """The files of ``source`` by what they are called below its prefix; of a BEIR folder, by their role."""
+    if not source.exists():
+        sys.exit(f"{source}: no such file or folder")
+    if beir := _beir(source, run_file):
+        return beir
     files = [source] if source.is_file() else sorted(p for p in source.rglob("*") if p.name.endswith(SUFFIXES))
     if not files or not files[0].name.endswith(SUFFIXES):
         sys.exit(f"{source}: no {', '.join(SUFFIXES)} file, and no corpus, queries and run in BEIR layout")
-    for path in files:
-        name = path.name if source.is_file() else path.relative_to(source).as_posix()
-        deployment_s3.upload_file(str(path), bucket, prefix + name)
+    home = source.parent if source.is_file() else source
+    return {path.relative_to(home).as_posix(): path for path in files}
+
+
+def place(s3: Any, bucket: str, files: Mapping[str, Path], prefix: str) -> dict[str, Any]:
+    """Upload ``files`` below ``prefix`` and return the ``input`` setting that names them."""
+    for name, path in files.items():
+        s3.upload_file(str(path), bucket, prefix + (path.name if name in ROLES else name))
+    if files.keys() == ROLES:
+        return {"bucket": bucket, **{role: prefix + path.name for role, path in files.items()}}
     return {"bucket": bucket, "prefix": prefix}
 
 
@@ -148,11 +155,9 @@ def _bar() -> Callable[[int, int], None]:
 
 
 def _local(asked: argparse.Namespace, name: str, settings: dict[str, Any]) -> int:
-    source = Path(asked.input)
-    if not source.exists():
-        sys.exit(f"{source}: no such file or folder")
+    files = find(Path(asked.input), asked.run)
     model = Path(os.environ.get("RERANK_MODEL_DIR") or ministack.ROOT / "layer" / "nano").resolve()
-    size = sum(path.stat().st_size for path in ([source] if source.is_file() else source.rglob("*")) if path.is_file())
+    size = sum(path.stat().st_size for path in files.values())
     settings.setdefault("range_bytes", min(max(size // LOCAL_SHARDS, LOCAL_LEAST_BYTES), 16 * 1024 * 1024))
     settings.setdefault("concurrency", os.cpu_count() or 1)
     with ministack.stand() as stand:
@@ -162,7 +167,7 @@ def _local(asked: argparse.Namespace, name: str, settings: dict[str, Any]) -> in
         function = stand.deploy_worker("batch", RERANK_MODEL_DIR=str(model))
         machine = stand.deploy_machine("batch", function, settings)
         deployment = Deployment(stand.s3, stand.workflows, machine, ministack.INPUT_BUCKET, ministack.OUTPUT_BUCKET)
-        settings["input"] = place(stand.s3, ministack.INPUT_BUCKET, source, "data/", asked.run)
+        settings["input"] = place(stand.s3, ministack.INPUT_BUCKET, files, "data/")
         settings["output"] = {"bucket": ministack.OUTPUT_BUCKET, "prefix": "runs"}
         said = execute(deployment, settings, name, _bar())
         ministack.write_results(stand, said["executionArn"], f"runs/{name}/map/")
@@ -176,8 +181,8 @@ def _on_aws(asked: argparse.Namespace, name: str, settings: dict[str, Any]) -> i
         key = address.path.lstrip("/")
         settings["input"] = {"bucket": address.netloc, "key" if key.endswith(SUFFIXES) else "prefix": key}
     else:
-        bucket = deployment.input_bucket
-        settings["input"] = place(deployment.s3, bucket, Path(asked.input), f"batch/{name}/", asked.run)
+        files = find(Path(asked.input), asked.run)
+        settings["input"] = place(deployment.s3, deployment.input_bucket, files, f"batch/{name}/")
     stays = asked.output.startswith("s3://")
     prefix = urlsplit(asked.output).path.strip("/") if stays else "batch-runs"
     settings["output"] = {

@@ -113,11 +113,11 @@ def localised(path: Path, substitutions: Mapping[str, str], settings: Mapping[st
     for name, value in substitutions.items():
         text = text.replace(f"${{{name}}}", value)
     definition: dict[str, Any] = yaml.safe_load(text)
-    defaults = definition["States"]["Defaults"]["Parameters"]["defaults"]
     for state in definition["States"].values():
         for name in ("MaxConcurrency", "ToleratedFailurePercentage"):
             if source := state.pop(f"{name}Path", None):
                 setting = source.removeprefix("$.")
+                defaults = definition["States"]["Defaults"]["Parameters"]["defaults"]
                 state[name] = settings.get(setting, defaults[setting])
     return definition
 

@@ -368,7 +368,7 @@ def test_a_trec_run_is_joined_with_its_corpus(bench: Bench, tmp_path: Path) -> N
     (folder / "queries.jsonl").write_text("".join(json.dumps(query) + "\n" for query in queries))
     rows = [f"q{q} Q0 d{d} {d + 1} {30 - d} bm25" for q in (2, 0, 1) for d in range(q, 30, 3)]
     (folder / "bm25.run").write_text("\n".join([*rows, "q9 Q0 d1 1 3 bm25", "q2 Q0 nowhere 9 1 bm25"]))
-    source = batch.place(bench.stand.s3, INPUT_BUCKET, folder, f"{bench.name}/beir/", None)
+    source = batch.place(bench.stand.s3, INPUT_BUCKET, batch.find(folder), f"{bench.name}/beir/")
     outcome = bench.run(input={**source, "depth": 5}, trec="nano")
     expected = b""
     for q in (2, 0, 1):
@@ -387,7 +387,7 @@ def test_a_trec_run_is_joined_with_its_corpus(bench: Bench, tmp_path: Path) -> N
 @pytest.mark.skipif(not DL19.exists(), reason="../shared/data is not here")
 def test_the_measures_of_a_batch_over_dl19_are_those_of_the_direct_ranking(bench: Bench) -> None:
     ir_measures = pytest.importorskip("ir_measures")
-    source = batch.place(bench.stand.s3, INPUT_BUCKET, DL19, f"{bench.name}/beir/", None)
+    source = batch.place(bench.stand.s3, INPUT_BUCKET, batch.find(DL19), f"{bench.name}/beir/")
     outcome = bench.run(input=source, trec="nano", range_bytes=500_000)
     joined = bench.stand.s3.get_object(Bucket=OUTPUT_BUCKET, Key=f"{outcome.prefix}joined.jsonl")["Body"].read()
     direct = [json.loads(line) for line in alone(joined).splitlines()]
