@@ -89,9 +89,9 @@ def with_spans(
     ``scores`` are by position in ``found``. A result of which not every sentence was scored has no spans, which is
     not the same as an empty list: none of its sentences reached the threshold.
     """
-    spans: dict[int, list[Span] | None] = {}
+    spans: dict[int, list[Span] | None] = {place: [] for place, result in enumerate(results) if result.scored}
     for position, sentence in enumerate(found):
-        mine = spans.setdefault(sentence.place, [])
+        mine = spans[sentence.place]
         if position not in scores:
             spans[sentence.place] = None
         elif mine is not None and scores[position] >= wanted.threshold:

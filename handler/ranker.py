@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from handler.scoring import Floats
 
 
-# Kept back of the time allowed for each passage's place in the answer: results, and rendering them as JSON. A third more
-# than it takes (``make bench-features``), since an answer that comes late is thrown away.
+# Kept back of the time allowed for each passage's place in the answer: results, and rendering them as JSON. A third
+# more than it takes (``make bench-features``), since an answer that comes late is thrown away.
 FINISHING_SECONDS = 8e-6
 
 

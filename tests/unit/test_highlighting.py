@@ -87,6 +87,7 @@ def test_the_best_sentences_over_the_threshold_come_back_in_reading_order() -> N
 
 def test_no_sentence_over_the_threshold_is_said_apart_from_no_time_to_look() -> None:
     found = [Sentence(0, 0, 5), Sentence(1, 0, 5), Sentence(1, 5, 9)]
-    looked, not_looked = with_spans([result("x" * 9)] * 2, found, {0: 0.01, 1: 0.9}, Highlighting())
-    assert looked.spans == ()
-    assert not_looked.spans is None
+    results = [result("x" * 9), result("x" * 9), result(""), result("x", scored=False)]
+    looked, not_looked, empty, unscored = with_spans(results, found, {0: 0.01, 1: 0.9}, Highlighting())
+    assert looked.spans == empty.spans == ()
+    assert not_looked.spans is unscored.spans is None
