@@ -49,13 +49,14 @@ check: .venvs/test/.ready ## Formatting, lint, types, and the contract against t
 	$(call BIN,test)/python -m infra.openapi --check
 
 .PHONY: test
-test: check .build/local/.ready-layer-nano .venvs/infra/.ready .venvs/lambda/.ready ## Check, then every test that needs nothing but the package registries (T=path narrows)
+test: check .build/local/.ready-layer-nano .venvs/infra/.ready .venvs/lambda/.ready .venvs/batch/.ready ## Check, then every test that needs nothing but the package registries (T=path narrows)
 	$(call BIN,test)/python -m pytest $(T)
 
 .PHONY: test-clients
-test-clients: .venvs/clients/.ready .venvs/clients-pinned/.ready tests/clients/node_modules/.ready ## Hold the service against the real SDKs of PyPI and npm
+test-clients: .venvs/clients/.ready .venvs/clients-pinned/.ready tests/clients/node_modules/.ready .build/local/.ready-layer-nano .venvs/infra/.ready .venvs/lambda/.ready ## Hold the service against the real SDKs of PyPI and npm
 	$(call BIN,clients)/python -m pytest tests/clients -W default
 	$(call BIN,clients-pinned)/python -m pytest tests/clients -W default
+	RERANK_FRONT=emulator $(call BIN,clients)/python -m pytest tests/clients -W default -k "cohere/ or voyageai or boto3 or TEI or sdk"
 
 .PHONY: record-clients
 record-clients: .venvs/clients/.ready .venvs/clients-pinned/.ready tests/clients/node_modules/.ready ## Write down what each of them sends, for the quick suite
@@ -110,6 +111,15 @@ batch: .venvs/batch/.ready ## Rank a data set by the batch state machine (INPUT=
 		$(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(RANGE_BYTES),--range-bytes $(RANGE_BYTES)) \
 		$(if $(TOLERATED),--tolerated $(TOLERATED))
 
+.PHONY: batch-cost
+batch-cost: .venvs/build/.ready ## Time and price of ranking a data set (PAIRS="1e6 1e9" WORKERS="100 1000" MEMORY= MS_PER_PAIR= ARCH=)
+	@$(call BIN,build)/python -m infra.batch_cost $(or $(PAIRS),1e6 1e9) --concurrency $(or $(WORKERS),100 1000) \
+		--memory $(or $(MEMORY),1769) --architecture $(ARCH) $(if $(MS_PER_PAIR),--ms-per-pair $(MS_PER_PAIR))
+
+.PHONY: bench-batch
+bench-batch: .venvs/batch/.ready ## The batch worker's throughput against the direct path, and its memory (ROUNDS=7 JSON=file)
+	RERANK_MODEL_DIR=$(MODEL) $(call BIN,batch)/python -m tests.bench.batch --rounds $(or $(ROUNDS),7) $(if $(JSON),--json $(JSON))
+
 ##@ Build
 
 .PHONY: build
@@ -123,6 +133,23 @@ package: .venvs/build/.ready ## Pack layers and function into reproducible zips 
 .PHONY: verify
 verify: .venvs/infra/.ready ## Check artefacts against their manifests (WHAT=folder, zip or layer ARN; default: what was built)
 	$(call BIN,infra)/python -m layer.verify $(or $(WHAT),$(addprefix .aws-sam/build/,DependencyLayer ModelLayer RerankFunction))
+
+# The root template, and the nested ones beside the contract and the state machines.
+TEMPLATES = template.yaml infra/rest-api.yaml infra/observability.yaml
+
+.PHONY: validate
+validate: .venvs/infra/.ready .venvs/test/.ready .venvs/audit/.ready .venvs/batch/.ready tests/asl/node_modules/.ready ## Lint and audit the templates, their transforms and the state machines
+	$(call BIN,infra)/sam validate --lint
+	$(call BIN,infra)/cfn-lint $(TEMPLATES)
+	$(call BIN,test)/python -m tests.template.lint
+	$(call BIN,test)/python -m tests.asl.check
+	$(call BIN,batch)/python -m tests.asl.specification
+	$(call BIN,audit)/checkov --skip-download --quiet --compact --framework cloudformation \
+		$(addprefix --file ,$(TEMPLATES) .build/transformed/everything.json)
+
+tests/asl/node_modules/.ready: tests/asl/package-lock.json
+	npm ci --prefix tests/asl --silent
+	@touch $@
 
 ##@ Deploy and operate
 
