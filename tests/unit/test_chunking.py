@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from handler.chunking import LONG_WORD_CHARACTERS, Words, windows, words
 from handler.encoding import ID_BYTES, WordCache
-from handler.runtime import ranker
+from handler.ranker import Ranker
+from handler.runtime import SETTINGS
 
-TOKENS = ranker()._model.tokens
+TOKENS = Ranker.load(SETTINGS.model_dir)._model.tokens
 CACHE = WordCache(TOKENS.word_ids)
 
 ENGLISH = st.sampled_from(

@@ -10,6 +10,8 @@ import pytest
 from handler import estimate
 from handler.encoding import Chunk
 from handler.estimate import Rate, usd
+from handler.ranker import Ranker
+from handler.runtime import SETTINGS
 
 PRICES = tomllib.loads((Path(__file__).parents[2] / "infra" / "prices.toml").read_text())["lambda"]
 
@@ -26,9 +28,8 @@ def test_a_second_of_a_gigabyte_costs_its_price_and_that_of_the_request(machine:
 
 
 def test_memory_is_that_of_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    from handler.runtime import ranker
-
-    model, query = ranker()._model, ranker()._encoder.encode_query("a question")
+    ranker = Ranker.load(SETTINGS.model_dir)
+    model, query = ranker._model, ranker._encoder.encode_query("a question")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
     told = estimate.estimate(model, query, [Chunk(0, query.ids * 9, 30, 30)], 1.5)
     assert told.memory_mb == 512

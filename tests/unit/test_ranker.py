@@ -15,7 +15,8 @@ from handler.batching import ORDERED_WINDOW_TOKENS
 from handler.contract import Ranking, RankRequest, Result
 from handler.dialects import native
 from handler.errors import DeadlineExceeded, InvalidRequest, UnprocessableRequest
-from handler.runtime import Clock, ranker
+from handler.ranker import Ranker
+from handler.runtime import SETTINGS, Clock
 
 QUERY = "how does rain form over hills"
 SHORT = [
@@ -27,7 +28,8 @@ SHORT = [
 ]
 FILLER = "The committee met again and nothing at all was decided about the budget of that year. "
 LONG = FILLER * 60 + SHORT[0] + " " + FILLER * 60
-WINDOW = ranker()._model.manifest.window
+RANKER = Ranker.load(SETTINGS.model_dir)
+WINDOW = RANKER._model.manifest.window
 
 WORDS = st.sampled_from(
     [
@@ -73,7 +75,7 @@ def rank(*passages: Any, query: str = QUERY, clock: Clock | None = None, **optio
     if clock is not None:
         options["deadline_ms"] = 1
     request = native.parse({"query": query, "passages": list(passages), **options})
-    return ranker().rank(request, clock or Clock.start())
+    return RANKER.rank(request, clock or Clock.start())
 
 
 def score(text: str, query: str = QUERY) -> float:
@@ -112,7 +114,7 @@ def test_a_relevant_end_is_found_where_truncation_would_have_lost_it() -> None:
 def test_the_mode_aggregates_the_chunks_logits(mode: str) -> None:
     options = {"mode": mode, "top_k": 2, "chunk_tokens": 100, "max_chunks_per_doc": 3, "overlap_tokens": 0}
     request = native.parse({"query": QUERY, "passages": [LONG], "chunking": options})
-    encoder = ranker()._encoder
+    encoder = RANKER._encoder
     query = encoder.encode_query(QUERY)
     spans = [chunk.span for chunk in encoder.chunks(query, [(0, LONG)], request.chunking)]
     alone = [rank(LONG[span[0] : span[1]], raw_scores=True).results[0].score for span in spans if span]
@@ -241,7 +243,7 @@ def test_a_real_deadline_is_kept() -> None:
 
 
 def test_scores_are_calibrated_probabilities_and_logits_on_request() -> None:
-    manifest = ranker()._model.manifest
+    manifest = RANKER._model.manifest
     scores, logits = by_index(rank(*SHORT)), by_index(rank(*SHORT, raw_scores=True))
     for probability, raw in zip(scores, logits, strict=True):
         assert 0 < probability.score < 1
@@ -351,7 +353,7 @@ def settled(ranking: Ranking, request: RankRequest) -> bytes:
 @given(PASSAGES)
 def test_the_same_request_gets_the_same_bytes(texts: list[str]) -> None:
     request = native.parse({"query": QUERY, "passages": texts, "relevant_spans": {}})
-    first, second = (settled(ranker().rank(request, Clock.start()), request) for _ in range(2))
+    first, second = (settled(RANKER.rank(request, Clock.start()), request) for _ in range(2))
     assert first == second
 
 
