@@ -50,7 +50,7 @@ def choose(request: RankRequest) -> Reranker:
 
 def names() -> tuple[str, ...]:
     """The names of all models served here, the default one first."""
-    return (ranker().model_id.name, *_directories(), *SETTINGS.remote_models)
+    return (ranker().model_id.name, *directories(), *SETTINGS.remote_models)
 
 
 @cache
@@ -62,11 +62,12 @@ def served(name: str) -> Reranker:
         from handler.backends.remote import Remote
 
         return Remote(name, SETTINGS.remote_models[name])
-    return open_reranker(_directories()[name])
+    return open_reranker(directories()[name])
 
 
 @cache
-def _directories() -> dict[str, Path]:
+def directories() -> dict[str, Path]:
+    """The further model directories of this deployment, by the names in their manifests."""
     if not SETTINGS.models_dir.is_dir():
         return {}
     return {Manifest.read(path).name: path for path in sorted(SETTINGS.models_dir.iterdir()) if path.is_dir()}

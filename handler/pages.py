@@ -60,13 +60,34 @@ def health() -> Reply:
 
 
 def models() -> Reply:
-    """The model served, as OpenAI lists models, with what it is good for and costs, and the names that stand for it."""
+    """The models served, as OpenAI lists models, with what they are good for and cost, and the names for the first."""
     from handler.aliases import ALIASES
-    from handler.estimate import USD_PER_REQUEST, memory, usd
 
     manifest = Manifest.read(SETTINGS.model_dir)
-    served, memory_mb = manifest.name, memory()
-    facts = {
+    entry: dict[str, Any] = {"object": "model", "created": 0, "owned_by": "lambda-rerank"}
+    aliases = [
+        {"id": name, **entry, "owned_by": owner, "root": manifest.name}
+        for owner, names in ALIASES.items()
+        for name in names
+    ]
+    more: list[dict[str, Any]] = []
+    if SEVERAL:
+        from handler.cascade import directories, names
+
+        there = directories()
+        more = [
+            {"id": name, **entry, **(_facts(Manifest.read(there[name])) if name in there else {})}
+            for name in names()[1:]
+        ]
+    return Reply(200, {"object": "list", "data": [{"id": manifest.name, **entry, **_facts(manifest)}, *more, *aliases]})
+
+
+def _facts(manifest: Manifest) -> dict[str, Any]:
+    """What a person chooses a model by; its time costs what this function's memory costs."""
+    from handler.estimate import USD_PER_REQUEST, memory, usd
+
+    memory_mb = memory()
+    return {
         "description": manifest.description,
         "bytes": sum(said["bytes"] for said in manifest.files.values()),
         "window": manifest.window,
@@ -74,16 +95,6 @@ def models() -> Reply:
         "usd_per_request": USD_PER_REQUEST,
         "usd_per_second": round(usd(1000, memory_mb) - USD_PER_REQUEST, 12),
     }
-    entry: dict[str, Any] = {"object": "model", "created": 0, "owned_by": "lambda-rerank"}
-    aliases = [
-        {"id": name, **entry, "owned_by": owner, "root": served} for owner, names in ALIASES.items() for name in names
-    ]
-    more: list[dict[str, Any]] = []
-    if SEVERAL:
-        from handler.cascade import names
-
-        more = [{"id": name, **entry} for name in names()[1:]]
-    return Reply(200, {"object": "list", "data": [{"id": served, **entry, **facts}, *more, *aliases]})
 
 
 def info() -> Reply:

@@ -142,10 +142,10 @@ def several(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     monkeypatch.setattr(cascade, "SETTINGS", settings)
     monkeypatch.setattr(runtime, "SEVERAL", True)
     cascade.served.cache_clear()
-    cascade._directories.cache_clear()
+    cascade.directories.cache_clear()
     yield tmp_path
     cascade.served.cache_clear()
-    cascade._directories.cache_clear()
+    cascade.directories.cache_clear()
 
 
 def ask(**more: Any) -> Ranking:
