@@ -22,8 +22,8 @@ def main() -> int:
     logging.disable(logging.WARNING)
     FOLDER.mkdir(parents=True, exist_ok=True)
     written = []
-    for number, given in enumerate(SETS.values()):
-        path = FOLDER / f"{number:02}.json"
+    for name, given in SETS.items():
+        path = FOLDER / f"{name.replace(' ', '-')}.json"
         path.write_text(json.dumps(transform(load(), given)))
         written.append(str(path))
     rest = FOLDER / "rest-api.json"

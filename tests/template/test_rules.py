@@ -11,6 +11,7 @@ DIGEST = "0" * 64
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/abc"
 JWT = {"AuthMode": "Jwt", "JwtIssuer": "https://issuer.example", "JwtAudience": "rerank"}
 
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:rerank-small:live"
 REFUSED = {
     "SnapStart with provisioned concurrency": (
         {"SnapStart": "on", "ProvisionedConcurrency": "2"},
@@ -34,6 +35,12 @@ REFUSED = {
     "groups without subnets": ({"VpcSecurityGroupIds": "sg-1"}, "need VpcSubnetIds"),
     "a batch without a place for its results": ({"BatchInputBucket": "passages"}, "go together"),
     "a batch without data": ({"BatchOutputBucket": "rankings"}, "go together"),
+    "another function without a name": ({"RemoteModelFunctionArn": FUNCTION}, "go together"),
+    "a name for no function": ({"RemoteModelName": "small"}, "go together"),
+    "a Bedrock model by its name alone": (
+        {"BedrockModelArn": "amazon.rerank-v1:0"},
+        "BedrockModelArn is out of bounds",
+    ),
     "warming what is provisioned": ({"WarmEveryMinutes": "5", "ProvisionedConcurrency": "1"}, "keeps nothing warm"),
     "a key where its digest belongs": ({"KeyDigests": "my-secret-key"}, "KeyDigests is out of bounds"),
     "an issuer without TLS": ({**JWT, "JwtIssuer": "http://issuer.example"}, "JwtIssuer is out of bounds"),
@@ -53,6 +60,8 @@ ACCEPTED = {
     "provisioned concurrency": {"ProvisionedConcurrency": "2"},
     "a domain": {"DomainName": "rerank.example.org", "CertificateArn": CERTIFICATE, "HostedZoneId": "Z123"},
     "a private network": {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"},
+    "a model in another function": {"RemoteModelName": "small", "RemoteModelFunctionArn": FUNCTION},
+    "a model of Bedrock's": {"BedrockModelArn": "arn:aws:bedrock:eu-central-1::foundation-model/amazon.rerank-v1:0"},
     "direct invokes alone": {"HttpApi": "off", "PreloadHttp": "off"},
 }
 

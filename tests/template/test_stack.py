@@ -29,6 +29,8 @@ SETS = {
         "HostedZoneId": "Z123",
         "VpcSubnetIds": "subnet-1,subnet-2",
         "VpcSecurityGroupIds": "sg-1",
+        **ACCEPTED["a model in another function"],
+        **ACCEPTED["a model of Bedrock's"],
     },
     "x86": {"Architecture": "x86_64", "Runtime": "python3.12"},
     "batch": {
@@ -139,8 +141,10 @@ def test_every_further_right_belongs_to_a_parameter_and_names_what_can_be_named(
     more = statements(**SETS["everything"])
     assert more["DataBucket"]["Resource"] == "arn:aws:s3:::passages/*"
     assert more["OwnKey"]["Resource"] == KEY_ARN
+    assert more["BedrockModel"]["Resource"] == SETS["everything"]["BedrockModelArn"]
+    assert more["RemoteModel"]["Resource"] == SETS["everything"]["RemoteModelFunctionArn"]
     for sid, said in more.items():
-        if sid not in {"Traces", "NetworkInterfaces"}:  # AWS offers no resource for these actions
+        if sid not in {"BedrockRerank", "NetworkInterfaces", "Traces"}:  # AWS offers no resource for these actions
             assert "*" not in (said["Resource"] if isinstance(said["Resource"], list) else [said["Resource"]])
         assert not [action for action in said["Action"] if action.endswith("*")]
 
