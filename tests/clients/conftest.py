@@ -45,9 +45,12 @@ def key() -> str:
 
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
-    """The address of a running server, or of ``RERANK_URL``: a deployment, or the emulator behind a gateway."""
-    if given := os.environ.get("RERANK_URL"):
-        yield given.rstrip("/")
+    """The address of a running server; with ``RERANK_FRONT=emulator`` of the built artefacts in Lambda's emulator."""
+    if os.environ.get("RERANK_FRONT") == "emulator":
+        from tests.clients.gateway import gateway
+
+        with gateway(RERANK_KEY_DIGESTS=sha256(KEY.encode()).hexdigest(), RERANK_PRELOAD="http") as address:
+            yield address
         return
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
