@@ -15,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import KEY, ROOT, watch
+from tests.browser.conftest import KEY, ROOT, serving, watch
 
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS") or ROOT / ".build" / "screenshots")
 PASSAGES = [
@@ -289,6 +289,28 @@ def test_the_call_as_code_does_what_the_page_did(
     else:
         indices = [int(line.split()[1]) for line in done.stdout.splitlines()]
     assert indices == shown(page)
+
+
+def test_a_model_is_chosen_among_those_that_are_served(context: BrowserContext, tmp_path: Path) -> None:
+    first = Path(os.environ["RERANK_MODEL_DIR"])
+    second = tmp_path / "second"
+    shutil.copytree(first, second)
+    manifest = json.loads((first / "manifest.json").read_text())
+    told = {"name": "second", "description": "slower, for long words"}
+    (second / "manifest.json").write_text(json.dumps(manifest | told))
+    with serving(RERANK_AUTH_MODE="None", RERANK_MODELS_DIR=str(tmp_path)) as address:
+        page = context.new_page()
+        page.goto(address)
+        page.locator("#health.ok").wait_for()
+        choice = page.get_by_label("Model")
+        assert choice.locator("option").all_text_contents() == [manifest["name"], "second"]
+        choice.select_option("second")
+        expect(page.locator("#facts")).to_contain_text("Slower, for long words.")
+        expect(page.locator("#facts")).to_contain_text("per hour of computing at 1,769 MB")
+        with page.expect_request("**/rank") as sent:
+            rank(page)
+        assert sent.value.post_data_json["model"] == "second"
+        assert len(shown(page)) == 8
 
 
 def test_everything_is_reached_by_keyboard_alone(page: Page) -> None:
