@@ -25,20 +25,17 @@ from handler.contract import Passage, RankRequest
 from handler.ranker import Ranker
 from handler.runtime import Clock
 from tests.bench.reference import checkpoint, config, export
+from tests.bench.texts import QUERY, passages, words_of
 
 PASSAGES, TOKENS, ROWS, ROUNDS = 100, 100, 10, 7
 PUBLISHED = Path(__file__).parents[1] / "quality" / "published.toml"
 
 
 def ours(model: Path) -> Callable[[], object]:
-    """Return a request of 100 passages that fill 100 tokens each with their query, on a loaded model."""
+    """Return a request of 100 different passages of 100 tokens each, beside their query, on a loaded model."""
     ranker = Ranker.load(model)
-    words = "the train to the city leaves from platform nine and bread is baked every morning".split()  # noqa: SIM905
-    body = TOKENS - 3 - 8
-    passages = tuple(
-        Passage(" ".join(words[(i * 7 + j * (i % 5 + 1)) % len(words)] for j in range(body))) for i in range(PASSAGES)
-    )
-    request = RankRequest("where does the train to the city leave", passages)
+    texts = passages(words_of(model / "vocab.txt"), PASSAGES, TOKENS, spread=0)
+    request = RankRequest(QUERY, tuple(Passage(text) for text in texts))
     return lambda: ranker.rank(request, Clock.start())
 
 
