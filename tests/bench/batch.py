@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from infra import ministack
@@ -79,9 +79,45 @@ def memory(stand: Stand, passages: int) -> dict[int, dict[str, float]]:
         body = lines(count, passages)
         key = f"{count}.jsonl"
         stand.s3.put_object(Bucket=INPUT_BUCKET, Key=key, Body=body)
-        command = [sys.executable, "-m", "tests.bench.batch", "--worker", key, str(len(body))]
-        done = subprocess.run(command, env=os.environ, cwd=ministack.ROOT, capture_output=True, text=True, check=True)
-        found[count] = {"input_mib": len(body) / MIB, **json.loads(done.stdout.splitlines()[-1])}
+        found[count] = {"input_mib": len(body) / MIB, **_alone("--worker", key, str(len(body)))}
+    return found
+
+
+def joining(stand: Stand, passages: int) -> dict[str, Any]:
+    """What joining a run of a thousand queries with a corpus takes: processor seconds and memory of one process."""
+    chance = random.Random(5)
+    corpus = [
+        {"_id": f"d{i}", "title": "", "text": f"{i} " + "seven letters a word or so " * 12} for i in range(passages)
+    ]
+    queries = [{"_id": f"q{i}", "text": f"query {i}"} for i in range(1000)]
+    rows = [
+        f"q{i} Q0 d{d} {r} {100 - r} x" for i in range(1000) for r, d in enumerate(chance.sample(range(passages), 100))
+    ]
+    files = {"corpus": corpus, "queries": queries}
+    bodies = {name: "".join(json.dumps(row) + "\n" for row in said).encode() for name, said in files.items()}
+    for name, body in {**bodies, "run": "\n".join(rows).encode()}.items():
+        stand.s3.put_object(Bucket=INPUT_BUCKET, Key=f"join/{name}", Body=body)
+    return {"passages": passages, "pairs": len(rows), "corpus_mib": len(bodies["corpus"]) / MIB, **_alone("--join")}
+
+
+def join_worker() -> dict[str, float]:
+    """Join in this process."""
+    from handler import objects
+    from handler.join import join
+
+    objects.client()
+    before = _peak_mib()
+    source = {"bucket": INPUT_BUCKET, **{name: f"join/{name}" for name in ("corpus", "queries", "run")}}
+    began = process_time()
+    settings = {"input": source, "output": {"bucket": OUTPUT_BUCKET, "prefix": "join"}}
+    join({"step": "join", "run": "bench", "settings": settings}, lambda: 900_000)
+    return {"processor_seconds": process_time() - began, "before_mib": before, "peak_mib": _peak_mib()}
+
+
+def _alone(*arguments: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.batch", *arguments]
+    done = subprocess.run(command, env=os.environ, cwd=ministack.ROOT, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -145,13 +181,14 @@ def main() -> None:
     """Measure, print a table, and write JSON where asked."""
     parser = argparse.ArgumentParser(prog="make bench-batch")
     parser.add_argument("--worker", nargs=2, metavar=("KEY", "SIZE"), help="what the memory bench starts")
+    parser.add_argument("--join", action="store_true", help="what the join bench starts")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--passages", type=int, default=2, help="a line, in the memory bench")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     os.environ.setdefault("RERANK_MODEL_DIR", str(ministack.ROOT / "layer" / "nano"))
     os.environ["RERANK_BUCKETS"] = f"{INPUT_BUCKET},{OUTPUT_BUCKET}"
-    os.environ["POWERTOOLS_LOG_LEVEL"] = "WARNING"
+    os.environ |= {"POWERTOOLS_LOG_LEVEL": "WARNING", "POWERTOOLS_METRICS_DISABLED": "true"}
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
     os.environ.setdefault("AWS_DEFAULT_REGION", ministack.REGION)
@@ -159,10 +196,14 @@ def main() -> None:
         key, size = asked.worker
         print(json.dumps(worker(key, int(size), f"memory-{key}")))
         return
+    if asked.join:
+        print(json.dumps(join_worker()))
+        return
     with ministack.stand() as stand:
         os.environ["AWS_ENDPOINT_URL_S3"] = stand.url
         speed = throughput(stand, asked.rounds)
         peaks = memory(stand, asked.passages)
+        joined = joining(stand, 100_000)
     print(f"throughput over {speed['lines']}, {speed['pairs']:,} pairs, medians of {asked.rounds} interleaved rounds")
     print(f"  direct {speed['direct_pairs_per_second']:10,.0f} pairs/s")
     print(f"  worker {speed['worker_pairs_per_second']:10,.0f} pairs/s   {speed['ratio']:.1%} of direct, median")
@@ -172,8 +213,13 @@ def main() -> None:
             f"  {count:6,} lines, {found['input_mib']:6.1f} MiB of input, {found['pairs']:7,} pairs:"
             f" {found['peak_mib']:6.1f} MiB ({found['before_mib']:.1f} when idle)"
         )
+    print(
+        f"join of {joined['pairs']:,} pairs with {joined['passages']:,} passages, {joined['corpus_mib']:.1f} MiB:"
+        f" {joined['processor_seconds']:.1f} processor seconds, {joined['peak_mib']:.1f} MiB"
+        f" ({joined['before_mib']:.1f} when idle)"
+    )
     if asked.json:
-        asked.json.write_text(json.dumps({"throughput": speed, "memory": peaks}, indent=2) + "\n")
+        asked.json.write_text(json.dumps({"throughput": speed, "memory": peaks, "join": joined}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
