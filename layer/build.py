@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layer import bytecode, manifest, sbom, wheels
+from layer.catalogue import MODEL_ROOM
 from layer.target import MACHINES, Target
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ def build(artefact: str, out: Path, target: Target, *models: Path) -> dict[str, 
     for path in [out, *out.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     made: dict[str, Any] = json.loads(manifest.location(out, artefact).read_text())
+    if artefact == "model" and made["bytes"] > MODEL_ROOM:
+        raise BuildError(
+            f"the models take {made['bytes'] / 1e6:.0f} MB; Lambda unpacks 250 MiB of layers and function together, "
+            f"of which {MODEL_ROOM / 1e6:.0f} MB are left for models"
+        )
     print(f"{artefact}: {made['bytes'] / 1e6:.2f} MB in {len(made['files'])} files", flush=True)
     return made
 
@@ -140,6 +146,12 @@ def _finish(out: Path, artefact: str, target: Target, **says: object) -> None:
     manifest.write(out, artefact, **common)
 
 
+def _directory(model: Path) -> Path:
+    """A model directory, or the one that `make model` made under this name."""
+    made = CACHE / "models" / model
+    return made if not model.exists() and made.is_dir() else model
+
+
 def main() -> None:
     """Build one artefact, as the command line says."""
     local = Target.local()
@@ -157,7 +169,7 @@ def main() -> None:
     if not target.lock.exists():
         parser.error(f"there is no lock for python{target.minor} on {target.architecture}: see layer/target.py")
     try:
-        build(asked.artefact, asked.out.absolute(), target, asked.model, *asked.also)
+        build(asked.artefact, asked.out.absolute(), target, *map(_directory, [asked.model, *asked.also]))
     except BuildError as error:
         sys.exit(str(error))
 

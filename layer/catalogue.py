@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 CATALOGUE = Path(__file__).resolve().parent / "models.toml"
+MODEL_ROOM = (250 - 85) * 1024**2  # bytes: Lambda's limit, less the largest dependency layer and the function
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from handler.model import Manifest
 from layer import catalogue, fetch
+from layer.catalogue import MODEL_ROOM
 from layer.convert.source import UnsupportedSource
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 MODELS = Path(__file__).resolve().parent.parent.parent / ".build" / "models"
 BACKENDS = ("bedrock-rerank", "bedrock-listwise")
-LAYER_ROOM = 250 * 1024**2 - 80 * 1024**2  # what Lambda unpacks at most, less the dependency layer
 
 
 def main() -> None:
@@ -98,8 +98,8 @@ def _convert(folder: Path, target: Path, name: str, entry: Entry | None, *, int8
     print(f"{target}: {made.manifest.name} {made.manifest.revision}, {made.manifest.architecture}, {size / 1e6:.1f} MB")
     print(f"  100 passages of 75 words on one thread: {made.measured.milliseconds_per_100:.0f} ms")
     print(f"  largest difference of int8 to float32: {made.measured.largest_difference:.4f} logits")
-    if size > LAYER_ROOM:
-        print(f"  too large for a layer, which has about {LAYER_ROOM / 1e6:.0f} MB left", file=sys.stderr)
+    if size > MODEL_ROOM:
+        print(f"  too large for a layer, which has {MODEL_ROOM / 1e6:.0f} MB left for models", file=sys.stderr)
     print(f"Build with it: make build MODEL={os.path.relpath(target)}")
 
 

@@ -40,13 +40,20 @@ class Converted(NamedTuple):
 
 
 def convert(  # noqa: PLR0913 - keyword arguments of one call
-    folder: Path, target: Path, *, name: str, revision: str = "", entry: Entry | None = None, int8: bool = True
+    folder: Path,
+    target: Path,
+    *,
+    name: str,
+    revision: str = "",
+    entry: Entry | None = None,
+    int8: bool = True,
+    rounds: int = 5,
 ) -> Converted:
     """Write the reranker in ``folder`` to ``target`` as a model directory and measure it.
 
     A BERT cross-encoder gets the hand-built graph of ``layer.optimize``. Any other model keeps its graph, optimised
     offline and, with ``int8``, dynamically quantised; its sequences are then run one by one, so that a score does not
-    depend on its company. Raises ``UnsupportedSource``.
+    depend on its company. Its speed is the median of ``rounds``. Raises ``UnsupportedSource``.
     """
     source = sources.read(folder, entry)
     target.mkdir(parents=True, exist_ok=True)
@@ -56,9 +63,9 @@ def convert(  # noqa: PLR0913 - keyword arguments of one call
         except UnsupportedModel as error:
             print(f"The graph is kept as it is: {error}")
         else:
-            return _finish(target, made.manifest, entry, made.largest_difference)
+            return _finish(target, made.manifest, entry, made.largest_difference, rounds)
     manifest, difference = _keep_graph(source, target, name, revision, int8=int8)
-    return _finish(target, manifest, entry, difference)
+    return _finish(target, manifest, entry, difference, rounds)
 
 
 def _keep_graph(source: Source, target: Path, name: str, revision: str, *, int8: bool) -> tuple[Manifest, float]:
@@ -100,8 +107,8 @@ def _with_files(manifest: Manifest, target: Path, files: list[str]) -> Manifest:
     return manifest
 
 
-def _finish(target: Path, manifest: Manifest, entry: Entry | None, difference: float) -> Converted:
-    measured = Measured(difference, time_per_100(target))
+def _finish(target: Path, manifest: Manifest, entry: Entry | None, difference: float, rounds: int) -> Converted:
+    measured = Measured(difference, time_per_100(target, rounds))
     more: dict[str, Any] = {"measured": measured._asdict()}
     if entry is not None:
         manifest = _described(manifest, entry)

@@ -44,7 +44,7 @@ def differences(directory: Path, exact: Path) -> float:
     return max(abs(a - b) for a, b in zip(found, wanted, strict=True))
 
 
-def time_per_100(directory: Path, rounds: int = 5) -> float:
+def time_per_100(directory: Path, rounds: int) -> float:
     """Return the median milliseconds to rank 100 passages of 75 words on one thread."""
     ranker = Ranker.load(directory)
     words = " ".join(passage for _, passage in read_pairs(PAIRS)).split()

@@ -172,7 +172,8 @@ def by_transformers(folder: Path, query: str, passages: list[str]) -> Scores:
         [query] * len(passages), passages, padding=True, truncation="only_second", max_length=192, return_tensors="pt"
     )
     logits = model(**rows).logits.double().numpy()
-    return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+    scores: Scores = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+    return scores
 
 
 def by_rerankers_t5(folder: Path, query: str, passages: list[str]) -> Scores:

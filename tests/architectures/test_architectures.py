@@ -47,8 +47,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     torch.manual_seed(1)
     family.make(folder / "source")
     expected = family.score(folder / "source", QUERY, PASSAGES)
-    exact = conversion.convert(folder / "source", folder / "fp32", name=request.param, int8=False)
-    small = conversion.convert(folder / "source", folder / "int8", name=request.param)
+    exact = conversion.convert(folder / "source", folder / "fp32", name=request.param, int8=False, rounds=1)
+    small = conversion.convert(folder / "source", folder / "int8", name=request.param, rounds=1)
     return Made(folder, expected, exact, small)
 
 

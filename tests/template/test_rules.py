@@ -37,7 +37,7 @@ REFUSED = {
     "a batch without data": ({"BatchOutputBucket": "rankings"}, "go together"),
     "another function without a name": ({"RemoteModelFunctionArn": FUNCTION}, "go together"),
     "a name for no function": ({"RemoteModelName": "small"}, "go together"),
-    "a Bedrock model by its name alone": (
+    "a Bedrock model by name": (
         {"BedrockModelArn": "amazon.rerank-v1:0"},
         "BedrockModelArn is out of bounds",
     ),
