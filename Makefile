@@ -283,9 +283,9 @@ bench-features: .venvs/test/.ready ## Time each option of a request against the 
 TORCH = torch==2.13.0
 
 .PHONY: train
-train: .venvs/train/.torch ## Train the nano model into .build/train/nano (DATA=folder adds a set in BEIR layout; STEPS= shortens)
+train: .venvs/train/.torch ## Train the nano model into .build/train/nano (DATA=folder adds sets in BEIR layout; OPTIONS="--distillation 500 …")
 	@test -e "$(TRAIN_SETS)" -o -n "$(DATA)" || { echo 'train: name a set in BEIR layout: make train DATA=folder' >&2; exit 2; }
-	$(call BIN,train)/python -m layer.train $(wildcard $(TRAIN_SETS)) $(DATA) $(if $(STEPS),--steps $(STEPS))
+	$(call BIN,train)/python -m layer.train $(wildcard $(TRAIN_SETS)) $(DATA) $(OPTIONS)
 
 .venvs/train/.torch: .venvs/train/.ready
 	$(call BIN,train)/python -m pip install --quiet --disable-pip-version-check $(TORCH)

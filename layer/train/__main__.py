@@ -10,25 +10,39 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
 
-from layer.train import lexical, prepare
+from handler.model import GRAPH
+from layer.train import lexical, prepare, vocabulary
 from layer.train.beir import DataError
 from layer.train.calibrate import fit
 from layer.train.distill import Recipe, distill
-from layer.train.export import calibrate, export
+from layer.train.export import calibrate as ranges_of
+from layer.train.export import export
+from layer.train.imitate import Texts, imitate
 from layer.train.minilm import VOCABULARY, MiniLM, fetch
 from layer.train.model import Nano
 from layer.train.release import release
 from layer.train.sampler import Sampler
-from layer.train.start import principal_components
-from layer.train.tokens import VOCABULARY_SIZE, Tokens
+from layer.train.start import principal_components, start_joint
+from layer.train.tokens import VOCABULARY_SIZE, Ids, Tokens
 
-STEPS, ROUNDING_STEPS = 4000, 300
+CALIBRATION_QUERIES = 60
+FEWEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps of the two phases of learning."""
+
+    imitation: int
+    distillation: int
 
 
 class Work:
@@ -51,73 +65,70 @@ class Work:
         return path
 
 
-def train(folders: list[Path], work: Work, out: Path, revision: str, seed: int, steps: int) -> None:
+def train(folders: list[Path], work: Work, out: Path, revision: str, seed: int, plan: Plan) -> None:
     """Run all steps, from data sets to a model directory.
 
     Raises:
         DataError: a data set is missing a file or is malformed.
     """
     torch.manual_seed(seed)
-    teacher_folder = fetch(work.folder / "teacher")
-    tokens = Tokens(teacher_folder / VOCABULARY)
+    teacher = fetch(work.folder / "teacher")
+    tokens = Tokens(teacher / VOCABULARY)
     world = prepare.load(
         work.step("world.pkl", lambda path: prepare.save(prepare.prepare(folders, tokens, seed), path))
     )
 
-    def embed(texts: list[np.ndarray], what: str) -> Callable[[Path], None]:
+    if len(world.passages) < FEWEST or len(world.queries) < FEWEST:
+        raise DataError(f"{folders[0].parent}: needs at least {FEWEST} passages to learn from")
+
+    def embeddings(name: str, texts: list[Ids]) -> NDArray[np.float16]:
         def make(path: Path) -> None:
             with path.open("wb") as file:
-                np.save(file, MiniLM(teacher_folder).embed(texts, what))
+                np.save(file, MiniLM(teacher).embed(texts, name))
 
-        return make
+        vectors: NDArray[np.float16] = np.load(work.step(f"{name}.npy", make))
+        return vectors
 
-    query_vectors = np.load(work.step("queries.npy", embed(world.queries, "queries")))
-    passage_vectors = np.load(work.step("passages.npy", embed(world.passages, "passages")))
-    entries = [np.array([i], np.int32) for i in range(VOCABULARY_SIZE)]
-    vocabulary_vectors = np.load(work.step("vocabulary.npy", embed(entries, "vocabulary")))
+    query_vectors = embeddings("queries", world.queries)
+    passage_vectors = embeddings("passages", world.passages)
+    entry_vectors = embeddings("entries", [np.array([i], np.int32) for i in range(VOCABULARY_SIZE)])
+    short = vocabulary.write(tokens, entry_vectors, seed)
+    vocabulary_texts = vocabulary.Vocabulary(short, embeddings("vocabulary", short))
 
     words = lexical.Words(tokens)
-    passage_words = [words.of(ids) for ids in world.passages]
+    passage_words = [words.of(ids) for ids in tqdm(world.passages, desc="stemming")]
     lexicon = lexical.learn(passage_words)
-
-    def matrix(
-        make: Callable[[list[list[str]], lexical.Lexicon], sp.csr_matrix], texts: list[list[str]]
-    ) -> Callable[[Path], None]:
-        def save(path: Path) -> None:
-            with path.open("wb") as file:
-                sp.save_npz(file, make(texts, lexicon))
-
-        return save
-
-    passage_terms = sp.load_npz(work.step("passage_terms.npz", matrix(lexical.passage_matrix, passage_words)))
-    query_terms = sp.load_npz(
-        work.step("query_terms.npz", matrix(lexical.query_matrix, [words.of(ids) for ids in world.queries]))
-    )
-
+    query_terms = lexical.query_matrix([words.of(ids) for ids in world.queries], lexicon)
+    passage_terms = lexical.passage_matrix(passage_words, lexicon)
     sampler = Sampler(world, query_vectors, passage_vectors, query_terms, passage_terms, seed)
+
     frequency = prepare.token_frequency(world.passages, VOCABULARY_SIZE)
-    start = principal_components(vocabulary_vectors, np.sqrt(frequency + 1).astype(np.float32))
+    start = principal_components(entry_vectors, np.sqrt(frequency + 1).astype(np.float32))
     net = Nano(start, torch.from_numpy(prepare.idf(frequency, len(world.passages))))
 
-    def learn(path: Path) -> None:
-        torch.save(distill(net, sampler, Recipe(steps), work.folder / "distil.ckpt").state_dict(), path)
+    def imitated(path: Path) -> None:
+        queries, passages = Texts(world.queries, query_vectors, 0, 0.35), Texts(world.passages, passage_vectors, 1, 0.5)
+        half = len(short) // 2
+        shorts = [
+            Texts(short[part], vocabulary_texts.vectors[part], segment, 0.075)
+            for segment, part in enumerate((slice(0, half), slice(half, None)))
+        ]
+        start_joint(net, queries, passages, seed)
+        imitate(net, [queries, passages, *shorts], plan.imitation, seed, work.folder / "imitate.ckpt")
+        torch.save(net.state_dict(), path)
 
-    net.load_state_dict(torch.load(work.step("student.pt", learn), weights_only=True))
+    def distilled(path: Path) -> None:
+        averaged = distill(net, sampler, vocabulary_texts, Recipe(plan.distillation), work.folder / "distill.ckpt")
+        torch.save(averaged.state_dict(), path)
 
-    def rounded(path: Path) -> None:
-        net.ranges = calibrate(net, sampler.pairs(60))
-        recipe = Recipe(min(ROUNDING_STEPS, steps), rate=1e-4, embedding_rate=5e-5)
-        averaged = distill(net, sampler, recipe, work.folder / "rounding.ckpt")
-        torch.save({"net": averaged.state_dict(), "ranges": net.ranges}, path)
-
-    state = torch.load(work.step("rounded.pt", rounded), weights_only=True)
-    net.load_state_dict(state["net"])
-    net.ranges = state["ranges"]
-    graph = work.step("model.onnx", lambda path: export(net, net.ranges, path))
+    net.load_state_dict(torch.load(work.step("imitated.pt", imitated), weights_only=True))
+    net.load_state_dict(torch.load(work.step("distilled.pt", distilled), weights_only=True))
+    graph = work.folder / "graph" / GRAPH
+    export(net, ranges_of(net, sampler.pairs(CALIBRATION_QUERIES)), graph)
     calibration = fit(graph, sampler)
     release(
         graph,
-        teacher_folder / VOCABULARY,
+        teacher / VOCABULARY,
         out,
         revision,
         temperature=calibration.temperature,
@@ -139,17 +150,19 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(".build/train/nano"))
     parser.add_argument("--revision", default="local")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--imitation", type=int, default=7000, help="steps")
+    parser.add_argument("--distillation", type=int, default=2000, help="steps")
     given = parser.parse_args()
     folders = [
         set_
         for data in given.data
         for set_ in ([data] if (data / "qrels").exists() else sorted(p for p in data.glob("*") if p.is_dir()))
     ]
+    plan = Plan(given.imitation, given.distillation)
     try:
         if not folders:
             raise DataError(f"{given.data[0]}: holds no set in BEIR layout")
-        train(folders, Work(given.work), given.out, given.revision, given.seed, given.steps)
+        train(folders, Work(given.work), given.out, given.revision, given.seed, plan)
     except DataError as error:
         print(f"train: {error}", file=sys.stderr)
         return 2

@@ -24,6 +24,9 @@ from layer.train.vocabulary import Vocabulary
 
 SHARPNESS = 15.0
 BUCKETS = 4
+REPORT = 50
+HEAD = ("linear", "score", "per_term", "saturation", "pools_static", "importance")
+HEAD_RATE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +42,24 @@ class Recipe:
     margin: float = 0.05
     label: float = 0.2
     cosine: float = 8.0
-    vocabulary: float = 1.0
+    vocabulary: float = 3.0
+    vector: float = 3.0
     average: float = 0.98
 
 
-def score_batch(net: Nano, batch: Batch) -> tuple[Tensor, Tensor, list[int]]:
-    """Return logits [n, m], cosines [n, m, 2] and the order of the passages in them."""
-    query_ids, query_mask = pad(batch.queries, leading=True)
-    queries = net.encode(query_ids, query_mask, 0)
+def score_batch(net: Nano, batch: Batch) -> tuple[Tensor, Tensor, Tensor, list[int]]:
+    """Return logits [n, m], cosines [n, m, 2], the joint vectors' mean distance, and the order of the passages."""
+    queries = net.encode(*pad(batch.queries, leading=True), 0)
     order = sorted(range(len(batch.passages)), key=lambda i: len(batch.passages[i]))
-    logits, cosines = [], []
+    logits, cosines, agreement = [], [], [(queries.pooled * torch.from_numpy(batch.query_vectors)).sum(1)]
     for part in np.array_split(np.array(order), BUCKETS):
         texts = [batch.passages[i] for i in part]
         passages = net.encode(*pad(texts, leading=False), 1)
-        counts, pairs = exact_counts(batch.queries, texts)
-        one, two = net.cross(queries, passages, counts, pairs)
+        one, two = net.cross(queries, passages, *exact_counts(batch.queries, texts))
         logits.append(one)
         cosines.append(two)
-    return torch.cat(logits, 1), torch.cat(cosines, 1), order
+        agreement.append((passages.pooled * torch.from_numpy(batch.passage_vectors[part])).sum(1))
+    return torch.cat(logits, 1), torch.cat(cosines, 1), 1 - torch.cat(agreement).mean(), order
 
 
 def losses(logits: Tensor, cosines: Tensor, batch: Batch, order: list[int], recipe: Recipe) -> dict[str, Tensor]:
@@ -115,10 +118,12 @@ def distill(
 
     ``hook`` is called every ``every`` steps with the step and the averaged network.
     """
-    big = [net.embedding.weight]
-    rest = [p for name, p in net.named_parameters() if name != "embedding.weight"]
+    groups: dict[float, list[Tensor]] = {}
+    for name, parameter in net.named_parameters():
+        rate = recipe.embedding_rate if name == "embedding.weight" else recipe.rate
+        groups.setdefault(rate * (HEAD_RATE if name.startswith(HEAD) else 1), []).append(parameter)
     optimiser = torch.optim.AdamW(
-        [{"params": big, "lr": recipe.embedding_rate}, {"params": rest, "lr": recipe.rate}],
+        [{"params": parameters, "lr": rate} for rate, parameters in groups.items()],
         weight_decay=0.0,
         betas=(0.9, 0.99),
         fused=True,
@@ -140,9 +145,10 @@ def distill(
             group["lr"] = full * rate_at(step, recipe)
         batch = sampler.draw()
         with torch.autocast("cpu", torch.bfloat16):
-            logits, cosines, order = score_batch(net, batch)
+            logits, cosines, distance, order = score_batch(net, batch)
             rare = vocabulary.loss(net, sampler.rng)
         parts = losses(logits.float(), cosines.float(), batch, order, recipe)
+        parts["vector"] = recipe.vector * distance
         parts["vocabulary"] = recipe.vocabulary * rare
         optimiser.zero_grad()
         sum(parts.values(), torch.zeros(())).backward()
@@ -152,10 +158,11 @@ def distill(
             average.update_parameters(net)
         for name, value in parts.items():
             seen[name] = 0.98 * seen.get(name, value.item()) + 0.02 * value.item()
-        if (step + 1) % every == 0 or step + 1 == recipe.steps:
-            tqdm.write(
-                f"step {step + 1} {time.monotonic() - began:.0f}s " + " ".join(f"{k} {v:.3f}" for k, v in seen.items())
-            )
+        last = step + 1 == recipe.steps
+        if (step + 1) % REPORT == 0 or last:
+            took = (time.monotonic() - began) / (step + 1 - start)
+            tqdm.write(f"{step + 1} {took:.2f} s a step " + " ".join(f"{k} {v:.3f}" for k, v in seen.items()))
+        if (step + 1) % every == 0 or last:
             torch.save(
                 {
                     "net": net.state_dict(),

@@ -38,7 +38,7 @@ from torch import Tensor, nn
 
 from layer.train.tokens import CLS, SEP, VOCABULARY_SIZE
 
-WIDTH, HEADS, INNER, POOLS, JOINT = 128, 2, 512, 4, 256
+WIDTH, HEADS, INNER, POOLS, JOINT = 128, 2, 512, 4, 384
 TERM_FEATURES, TERM_HIDDEN, TERM_OUT, HIDDEN = 8, 16, 6, 32
 SLOPES = (1.0, 0.0)
 SOFT_FLOOR = 0.5
@@ -141,13 +141,9 @@ class Nano(nn.Module):
             self.down.weight.mul_(0.3)
             self.importance.weight.zero_()
             self.pools.weight.mul_(0.3)
-            self.joint.weight.mul_(0.3)
-            self.joint.weight[:WIDTH, :WIDTH] += torch.eye(WIDTH)
-            for k in range(1, POOLS + 1):
-                self.joint.weight[WIDTH:, k * WIDTH : (k + 1) * WIDTH] += torch.eye(WIDTH) / POOLS
             self.linear.weight.zero_()
-            self.linear.weight[0, TERM_OUT] = 3.0
-            self.linear.weight[0, TERM_OUT + 1] = 6.0
+            self.linear.weight[0, TERM_OUT] = 2.0
+            self.linear.weight[0, TERM_OUT + 1] = 12.0
 
     def dense(self, name: str, x: Tensor) -> Tensor:
         """Apply a linear layer; rounded as the int8 graph rounds it where ``ranges`` knows its input."""
@@ -172,13 +168,18 @@ class Nano(nn.Module):
         return F.layer_norm((y + self.dense("down", F.relu(self.dense("up", y)))).float(), (WIDTH,), eps=1e-6) / ROOT
 
     def pool(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the joint and the static unit vector of each text, [n, 256] and [n, d]."""
+        """Return the joint and the static unit vector of each text, [n, 384] and [n, d]."""
+        both, flat = self.pools_of(unit, static, ids, content)
+        return F.normalize(self.dense("joint", both).float(), dim=-1), flat
+
+    def pools_of(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the joint vector is made of, [n, 5 d], and the static unit vector, [n, d]."""
         weight = self.term.weight[:, 1][ids]
         logits = F.linear(unit * ROOT, self.pools.weight, self.pools.bias) + weight[..., None] * self.pools_static
         share = logits.float().masked_fill(~content[..., None], -1e4).softmax(1)
         pooled = (share.transpose(1, 2) @ unit).flatten(1) * ROOT
         flat = F.normalize(((F.softplus(weight) * content)[:, None] @ static)[:, 0], dim=-1)
-        return F.normalize(self.dense("joint", torch.cat([flat * ROOT, pooled], 1)).float(), dim=-1), flat
+        return torch.cat([flat * ROOT, pooled], 1), flat
 
     def static_of(self, ids: Tensor) -> Tensor:
         """Return unit static embeddings."""
@@ -189,15 +190,17 @@ class Nano(nn.Module):
         step = largest / EMBEDDING_LIMIT
         return rows + ((rows / step).round() * step - rows).detach()
 
-    def encode(self, ids: Tensor, mask: Tensor, segment: int) -> Side:
-        """Encode texts of one segment alone: ``[CLS] text [SEP]`` for queries (0), ``text [SEP]`` for passages (1)."""
+    def states(self, ids: Tensor, mask: Tensor, segment: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return unit states and static embeddings [n, tokens, d], zero outside the text, and where the text is."""
         static = self.static_of(ids)
         unit = self.layer(static * ROOT + self.segment[segment], alibi(ids.shape[1], mask))
         content = mask & (ids != CLS) & (ids != SEP)
-        keep = content[..., None]
-        unit, static = unit * keep, static * keep
-        pooled, flat = self.pool(unit, static, ids, content)
-        return Side(unit, static, ids, content, pooled, flat)
+        return unit * content[..., None], static * content[..., None], content
+
+    def encode(self, ids: Tensor, mask: Tensor, segment: int) -> Side:
+        """Encode texts of one segment alone: ``[CLS] text [SEP]`` for queries (0), ``text [SEP]`` for passages (1)."""
+        unit, static, content = self.states(ids, mask, segment)
+        return Side(unit, static, ids, content, *self.pool(unit, static, ids, content))
 
     def weights(self, side: Side) -> Tensor:
         """Return each query token's share of the query, [n, tokens]."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from handler.model import GRAPH, Manifest
+from layer.optimize.graph import EXTERNAL
+from layer.optimize.make import entry
 
 SIZE_LIMIT = 5_000_000
 VOCABULARY = "vocab.txt"
+DESCRIPTION = "English passages for questions, keywords and claims; 4 MB, the fastest here."
 
 
 def release(
@@ -22,30 +24,29 @@ def release(
     temperature: float = 1.0,
     bias: float = 0.0,
     notes: Mapping[str, object] | None = None,
+    limit: int = SIZE_LIMIT,
 ) -> Manifest:
-    """Put graph and vocabulary into ``folder`` and write its manifest.
+    """Put graph, weights and vocabulary into ``folder`` and write its manifest.
 
     Raises:
-        ValueError: the files are together over the limit of 5,000,000 bytes.
+        ValueError: the files are together over ``limit`` bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for source, name in ((graph, GRAPH), (vocabulary, VOCABULARY)):
+    sources = {GRAPH: graph, EXTERNAL: graph.with_name(EXTERNAL), VOCABULARY: vocabulary}
+    size = sum(source.stat().st_size for source in sources.values())
+    if size > limit:
+        raise ValueError(f"the model is {size} bytes, over {limit}")
+    for name, source in sources.items():
         if source.resolve() != (folder / name).resolve():
             shutil.copyfile(source, folder / name)
-    files = {
-        name: {
-            "bytes": (folder / name).stat().st_size,
-            "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
-        }
-        for name in (GRAPH, VOCABULARY)
-    }
-    size = sum(int(str(file["bytes"])) for file in files.values())
-    if size > SIZE_LIMIT:
-        raise ValueError(f"the model is {size} bytes, over {SIZE_LIMIT}")
+    files = {name: entry(folder / name) for name in sources}
     manifest = Manifest(
-        name="nano", revision=revision, temperature=round(temperature, 4), bias=round(bias, 4), files=files
+        "nano",
+        revision,
+        temperature=round(temperature, 4),
+        bias=round(bias, 4),
+        description=DESCRIPTION,
+        files=files,
     )
-    manifest.write(
-        folder, licence="Apache-2.0", parameters="one 128-wide layer, soft-match head, int8", **(notes or {})
-    )
+    manifest.write(folder, licence="Apache-2.0", **(notes or {}))
     return manifest

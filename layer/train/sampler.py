@@ -45,14 +45,16 @@ NEW_SOURCE = 0.10
 class Batch:
     """Queries [n] and passages [m] as ids, with what the teacher says of all n x m pairs.
 
-    ``teacher`` and ``cosine`` are float32 [n, m]; ``positive`` and ``ignored`` bool [n, m] (labels; near-copies of a
-    labelled passage).
+    ``teacher`` and ``cosine`` are float32 [n, m], the teacher's embeddings float32 [n or m, 384], ``positive`` and
+    ``ignored`` bool [n, m] (labels; near-copies of a labelled passage).
     """
 
     queries: list[Ids]
     passages: list[Ids]
     teacher: NDArray[np.float32]
     cosine: NDArray[np.float32]
+    query_vectors: NDArray[np.float32]
+    passage_vectors: NDArray[np.float32]
     positive: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
 
@@ -137,6 +139,8 @@ class Sampler:
             [world.passages[i] for i in passages],
             total[:, picked].numpy(),
             cosine[:, picked].numpy(),
+            self.q[queries].float().numpy(),
+            vectors.numpy(),
             positive,
             ignored,
         )
@@ -186,6 +190,8 @@ def exact_counts(queries: list[Ids], passages: list[Ids]) -> tuple[torch.Tensor,
     ends = np.cumsum([len(q) for q in queries]) - 1
 
     def count(keys: NDArray[np.int64], found: NDArray[np.int64], owners: NDArray[np.int64]) -> NDArray[np.float32]:
+        if not len(keys):
+            return np.zeros((0, len(passages)), np.float32)
         known, place = np.unique(keys, return_inverse=True)
         at = np.searchsorted(known, found).clip(max=len(known) - 1)
         hit = known[at] == found

@@ -1,7 +1,8 @@
 """Short texts of words drawn from the whole vocabulary, so that words which the passages never show are learnt as well.
 
-Texts come in pairs whose words are neighbours in the teacher's space. The student's pooled cosines of all texts of a batch
-are held against the teacher's: without them the embeddings of common words move away and leave those of rare ones behind.
+Texts come in pairs whose words are neighbours in the teacher's space. The student's pooled cosines of all texts of a
+batch are held against the teacher's: without them the embeddings of common words move away and leave those of rare ones
+behind.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Vocabulary:
     vectors: NDArray[np.float16]
 
     def loss(self, net: Nano, rng: np.random.Generator) -> Tensor:
-        """Return KL divergence and squared error of the cosines of a batch of texts, half as queries, half as passages."""
+        """Return KL divergence and squared error of a batch's cosines, half its texts as queries, half as passages."""
         picked = rng.choice(len(self.texts) // 2, BATCH, replace=False) * 2
         points = [torch.from_numpy(self.vectors[picked + i].astype(np.float32)) for i in (0, 1)]
         target = points[0] @ points[1].T
