@@ -132,7 +132,7 @@ def quality(evaluation: Mapping[str, Any], times: Mapping[str, Any], path: Path)
     """Draw nDCG@10 against size and against time, with published models as labelled points, for `make eval`."""
     published = tomllib.loads((ROOT / "tests" / "quality" / "published.toml").read_text(encoding="utf-8"))
     figures = evaluation[published["set"]]["ndcg@10"]
-    size = (ROOT / "layer" / "nano" / "model.onnx").stat().st_size / 1e6
+    size = sum(file.stat().st_size for file in (ROOT / "layer" / "nano").glob("model.onnx*")) / 1e6
     points = [("nano", size, times["ms"]["ours"], figures["reranked"])]
     points += [
         (model["name"], parameters(model["layers"], model["width"]), times["ms"][model["name"]], model["ndcg10"])
