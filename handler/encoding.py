@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ID_BYTES = array("i").itemsize
 CACHED_WORDS = 32_768  # about 5 MB when full
 CACHED_WORD_CHARACTERS = 32  # longer "words" are addresses and text without spaces: they seldom come again
+# What a text without any token is read as. No model was trained on nothing, and some then attend to the padding.
+NOTHING = "."
 
 
 class EncodedQuery(NamedTuple):
@@ -90,7 +92,7 @@ class Encoder:
 
     def encode_query(self, text: str) -> EncodedQuery:
         """Tokenise the query once; it is cut to the model's ``max_query_tokens``."""
-        ids = self._ids(text)
+        ids = self._ids(text) or self._ids(NOTHING)
         tokens = len(ids) // ID_BYTES
         kept = ids[: self._max_query_tokens * ID_BYTES]
         return EncodedQuery(self._prefix + kept + self._joiner, tokens, tokens > self._max_query_tokens)
@@ -106,7 +108,7 @@ class Encoder:
         room = self._room(query, chunking)
         limit = min(room, chunking.max_tokens_per_doc or room)
         for index, text in passages:
-            ids = self._ids(text)
+            ids = self._ids(text) or self._ids(NOTHING)
             tokens = len(ids) // ID_BYTES
             if tokens <= limit:
                 yield Chunk(index, query.ids + ids + self._suffix, tokens, tokens)

@@ -375,6 +375,12 @@ def test_ties_keep_input_order(texts: list[str], which: int, copies: int) -> Non
         assert (before.score, -before.index) > (after.score, -after.index)
 
 
+@pytest.mark.parametrize("query", ["\u200b", "\x7f", "."])
+def test_a_query_without_a_word_has_scores_that_do_not_depend_on_padding_either(query: str) -> None:
+    together = by_index(rank(*SHORT, LONG, query=query))
+    assert [score(text, query) for text in SHORT] == pytest.approx([r.score for r in together[:-1]], abs=ROUNDING)
+
+
 @few
 @given(PASSAGES, st.lists(st.sampled_from([*SHORT, LONG]), max_size=5))
 def test_a_passage_s_score_does_not_depend_on_its_company(texts: list[str], company: list[str]) -> None:
