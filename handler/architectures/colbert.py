@@ -5,6 +5,8 @@ query is ``[CLS] [Q] query [SEP] [MASK]…``: the mask tokens, which nothing att
 words that the query could have had. The passage is ``[CLS] [D] passage [SEP]``. How many masks there are, and the mean
 instead of the sum, follow the implementation that the models' cards name first (``rerankers``).
 
+A bi-encoder is the case of one embedding a text: its graph pools the tokens (``pooled``), and the score is the cosine.
+
 Encoder and model pass on one sequence as for every architecture: the query's, then the passage's.
 """
 
@@ -35,12 +37,14 @@ class Encoder(encoding.Encoder):
     def __init__(self, model: model.Model) -> None:
         super().__init__(model)
         self._mask = packed([model.manifest.options["mask"]])
+        self._pooled = bool(model.manifest.options.get("pooled"))
         self._passage_prefix = packed(model.manifest.options["passage_prefix"])
 
     def encode_query(self, text: str) -> EncodedQuery:
         """Tokenise the query once; it is cut to the model's ``max_query_tokens``."""
         ids, tokens, truncated = super().encode_query(text)
-        ids += self._mask * expansion(len(ids) // ID_BYTES)
+        if not self._pooled:
+            ids += self._mask * expansion(len(ids) // ID_BYTES)
         return EncodedQuery(ids + self._passage_prefix, tokens, truncated)
 
     def _template(self, model: model.Model) -> tuple[bytes, bytes, bytes]:
@@ -80,9 +84,11 @@ class Model(model.Model):
         """Embed the query's tokens ``[tokens, width]``, divided by their number; the last query's are kept."""
         key = ids.tobytes()
         if self._query[0] != key:
-            attended = int(np.flatnonzero(ids != self.manifest.options["mask"])[-1]) + 1
+            options = self.manifest.options
+            attended = int(np.flatnonzero(ids != options["mask"])[-1]) + 1
             mask = (np.arange(len(ids)) < attended).astype(np.int64)
-            self._query = key, self._run(ids[None].copy(), mask[None])[0] / np.float32(attended)
+            embedded = self._run(ids[None].copy(), mask[None])[0]
+            self._query = key, embedded if options.get("pooled") else embedded / np.float32(attended)
         return self._query[1]
 
     def _run(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -81,7 +81,6 @@ def _keep_graph(source: Source, target: Path, name: str, revision: str, *, int8:
         quantised = int8 and not dynamic
         if quantised:
             _quantise(exact, small)
-        files = [GRAPH, DATA, *_tokenizer(source, target)]
         manifest = Manifest(
             name=name,
             revision=revision,
@@ -92,16 +91,18 @@ def _keep_graph(source: Source, target: Path, name: str, revision: str, *, int8:
             options={**source.options, "alone": dynamic or quantised},
         )
         _save(onnx.load(small if quantised else exact), target / GRAPH, external=True)
-        manifest = _with_files(manifest, target, files)
+        manifest = _with_files(
+            manifest, target, [file for file in (GRAPH, DATA) if (target / file).exists()], _tokenizer(source, target)
+        )
         difference = differences(target, exact) if quantised else 0.0
     return manifest, difference
 
 
-def _with_files(manifest: Manifest, target: Path, files: list[str]) -> Manifest:
+def _with_files(manifest: Manifest, target: Path, graph: list[str], tokenizer: str) -> Manifest:
     from dataclasses import replace
 
-    entries = {file: bert.entry(target / file) for file in files}
-    revision = manifest.revision or bert.digest(target / GRAPH, target / DATA)[:12]
+    entries = {file: bert.entry(target / file) for file in (*graph, tokenizer)}
+    revision = manifest.revision or bert.digest(*(target / file for file in graph))[:12]
     manifest = replace(manifest, revision=revision, files=entries)
     manifest.write(target)
     return manifest
@@ -130,12 +131,12 @@ def _described(manifest: Manifest, entry: Entry) -> Manifest:
     return replace(manifest, description=entry.description, max_query_tokens=asked)
 
 
-def _tokenizer(source: Source, target: Path) -> list[str]:
+def _tokenizer(source: Source, target: Path) -> str:
     """Copy the tokenizer: BERT's vocabulary where it is one, which loads faster."""
     wordpiece = source.architecture in {BERT, "colbert"} and (source.folder / "vocab.txt").exists()
     name = "vocab.txt" if wordpiece else "tokenizer.json"
     shutil.copyfile(source.folder / name, target / name)
-    return [name]
+    return name
 
 
 def _optimise(plain: Path, exact: Path) -> None:

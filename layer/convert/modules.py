@@ -72,6 +72,20 @@ class TokenEmbeddings(nn.Module):  # type: ignore[misc] # torch is in another en
         return states @ self.projection
 
 
+class MeanEmbedding(nn.Module):  # type: ignore[misc] # torch is in another environment
+    """The mean of an encoder's states over the tokens that count, ``[rows, 1, width]``."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Compute the embeddings."""
+        states: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask[:, None, :].to(states.dtype)
+        return weights @ states / weights.sum(-1, keepdim=True)
+
+
 def pair(source: Source) -> nn.Module:
     """The module of a cross-encoder."""
     return Pair(AutoModelForSequenceClassification.from_pretrained(source.folder, attn_implementation="eager", **PLAIN))
@@ -86,10 +100,12 @@ def t5(source: Source) -> nn.Module:
 
 
 def colbert(source: Source) -> nn.Module:
-    """The module of a late-interaction encoder; its projection is the weight called ``linear``."""
+    """The module of a late-interaction encoder, whose projection is the weight ``linear``, or of a bi-encoder."""
     from safetensors import safe_open
 
     encoder = AutoModel.from_pretrained(source.folder, attn_implementation="eager", add_pooling_layer=False, **PLAIN)
+    if source.options.get("pooled"):
+        return MeanEmbedding(encoder)
     for path in sorted(source.folder.glob("*.safetensors")):
         with safe_open(path, "pt") as weights:
             if "linear.weight" in weights.keys():  # noqa: SIM118 - it is no mapping

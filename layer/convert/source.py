@@ -20,6 +20,7 @@ PROMPT = "Query: {query} Document: {passage} Relevant:"  # monoT5, Nogueira et a
 LABELS = ("▁false", "▁true")
 MARKERS = ("[unused0]", "[unused1]")  # ColBERT's [Q] and [D]
 METADATA = "artifact.metadata"
+POOLING = "1_Pooling"  # where sentence-transformers keeps how tokens become one embedding
 
 
 class UnsupportedSource(ValueError):
@@ -55,6 +56,8 @@ def read(folder: Path, entry: Entry | None = None) -> Source:
     labels = None
     if _is_colbert(folder, config):
         architecture, options = "colbert", _late_interaction(folder, tokenizer)
+    elif (folder / POOLING).exists() or config.get("architectures") == ["BertModel"]:
+        architecture, options = "colbert", _embedding(tokenizer)
     elif kind == "t5" and (folder / "tokenizer.json").exists() and not _flashrank(folder):
         architecture, options = (
             kind,
@@ -140,6 +143,21 @@ def _labels(tokenizer: Tokenizer, labels: tuple[str, str]) -> tuple[int, int]:
     if no is None or yes is None:
         raise UnsupportedSource(f"its vocabulary has no {labels[0] if no is None else labels[1]}")
     return no, yes
+
+
+def _embedding(tokenizer: Tokenizer) -> dict[str, Any]:
+    """A bi-encoder is late interaction with one embedding a text."""
+    around = tokenizer.encode("").ids
+    mask = tokenizer.token_to_id("[MASK]")
+    if len(around) != 2 or mask is None:
+        raise UnsupportedSource("its tokenizer does not put one token before a text and one after it")
+    return {
+        "query_prefix": around[:1],
+        "passage_prefix": around[:1],
+        "suffix": around[1:],
+        "mask": mask,
+        "pooled": True,
+    }
 
 
 def _late_interaction(folder: Path, tokenizer: Tokenizer) -> dict[str, Any]:

@@ -163,6 +163,25 @@ def colbert(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**said, "architectures": ["HF_ColBERT"]}))
 
 
+def bi_encoder(folder: Path) -> None:
+    """A sentence embedding model: BERT without a head, its tokens to be averaged."""
+    tokenizer = transformers.BertTokenizer(str(VOCABULARY))
+    config = transformers.BertConfig(vocab_size=len(tokenizer), pad_token_id=0, **shape())
+    save(folder, transformers.BertModel(config), tokenizer)
+
+
+@torch.no_grad()
+def by_mean_pooling(folder: Path, query: str, passages: list[str]) -> Scores:
+    """Cosines of mean embeddings, as such models' cards have it."""
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), transformers.AutoModel.from_pretrained(folder).eval()
+    rows = tokenizer([query, *passages], padding=True, return_tensors="pt")
+    mask = rows["attention_mask"][:, :, None]
+    means = (model(**rows).last_hidden_state * mask).sum(1) / mask.sum(1)
+    unit = torch.nn.functional.normalize(means, dim=-1)
+    scores: Scores = (unit[1:] @ unit[0]).double().numpy()
+    return scores
+
+
 @torch.no_grad()
 def by_transformers(folder: Path, query: str, passages: list[str]) -> Scores:
     """Logits of a cross-encoder over padded pairs: the one, or the second less the first."""
@@ -206,5 +225,6 @@ FAMILIES = {
     "roberta": Family(roberta, by_transformers, "transformers"),
     "deberta-v2": Family(deberta, by_transformers, "transformers"),
     "t5": Family(t5, by_rerankers_t5, "rerankers (T5Ranker)", probability=True),
+    "bi-encoder": Family(bi_encoder, by_mean_pooling, "transformers"),
     "colbert": Family(colbert, by_rerankers_colbert, "rerankers (ColBERTRanker)"),
 }

@@ -1,0 +1,126 @@
+"""The student and its graph. They need torch, which the test environment leaves out: `make train` has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is in the training environment alone")
+
+import onnxruntime
+
+from layer.train import export
+from layer.train.distill import Recipe, losses, rate_at, score_batch
+from layer.train.model import EMBEDDING_LIMIT, Match, Nano
+from layer.train.sampler import Batch, exact_counts, rows
+from layer.train.tokens import VOCABULARY_SIZE
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+RNG = np.random.default_rng(5)
+
+
+def ids(count: int) -> np.ndarray:
+    return RNG.integers(1000, 30000, count).astype(np.int32)
+
+
+QUERIES = [ids(6), ids(3)]
+PASSAGES = [np.concatenate([QUERIES[0][1:4], ids(20)]), ids(5), np.concatenate([ids(2), QUERIES[1]]), ids(40)]
+
+
+@pytest.fixture(scope="module")
+def net() -> Nano:
+    torch.manual_seed(1)
+    net = Nano(torch.randn(VOCABULARY_SIZE, 128), torch.rand(VOCABULARY_SIZE) * 8)
+    net.segment.data.normal_()
+    net.importance.weight.data.normal_(std=0.05)
+    return net.eval()
+
+
+def pairs(query: np.ndarray, passages: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+    return rows(query, passages)
+
+
+def forward(net: Nano, batch: tuple[np.ndarray, ...]) -> np.ndarray:
+    with torch.inference_mode():
+        return net(*map(torch.from_numpy, batch))[:, 0].numpy()
+
+
+def batch() -> Batch:
+    n, m = len(QUERIES), len(PASSAGES)
+    teacher = RNG.random((n, m), np.float32)
+    vectors = [np.eye(k, 384, dtype=np.float32) for k in (n, m)]
+    positive = np.zeros((n, m), np.bool_)
+    positive[0, 0] = True
+    return Batch(QUERIES, PASSAGES, teacher, teacher, vectors[0], vectors[1], positive, np.zeros((n, m), np.bool_))
+
+
+def test_scoring_a_batch_crosswise_gives_what_each_pair_gives_alone(net: Nano) -> None:
+    with torch.inference_mode():
+        logits, _, _, order = score_batch(net, batch())
+    expected = np.stack([forward(net, pairs(query, [PASSAGES[i] for i in order])) for query in QUERIES])
+    # The crosswise match is computed in bfloat16, whose steps are 2^-8 of a value.
+    assert np.abs(logits.numpy() - expected).max() < 0.05
+
+
+def test_the_float32_graph_computes_what_the_student_computes(net: Nano, tmp_path: Path) -> None:
+    export.export(net, None, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    inputs = pairs(QUERIES[0], PASSAGES)
+    (found,) = session.run(None, dict(zip(INPUTS, inputs, strict=True)))
+    assert np.abs(found[:, 0] - forward(net, inputs)).max() < 1e-5
+
+
+def test_the_int8_graph_rounds_as_the_student_s_ranges_say(net: Nano, tmp_path: Path) -> None:
+    inputs = pairs(QUERIES[0], PASSAGES)
+    exact = forward(net, inputs)
+    ranges = export.calibrate(net, [tuple(map(torch.from_numpy, inputs))])
+    export.export(net, ranges, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, dict(zip(INPUTS, inputs, strict=True)))
+    assert 0 < np.abs(found[:, 0] - exact).max() < 0.2
+    assert ranges["embedding"] / EMBEDDING_LIMIT < 0.01
+
+
+def test_match_has_the_gradient_of_its_formula() -> None:
+    torch.manual_seed(2)
+    queries = torch.nn.functional.normalize(torch.randn(4, 16), dim=-1).bfloat16().float().requires_grad_()
+    passages = torch.nn.functional.normalize(torch.randn(3, 5, 16) + 0.5, dim=-1).bfloat16().float().requires_grad_()
+
+    def plain() -> tuple[torch.Tensor, torch.Tensor]:
+        match = torch.einsum("id,mjd->imj", queries, passages)
+        return match.amax(-1).clamp(min=0), (match - 0.5).relu().sum(-1)
+
+    found = []
+    for best, soft in (Match.apply(queries, passages), plain()):
+        (best.square().sum() + soft.sum()).backward()
+        found.append([best, soft, queries.grad.clone(), passages.grad.clone()])
+        queries.grad = passages.grad = None
+    for one, two in zip(*found, strict=True):
+        assert torch.allclose(one, two, atol=0.1)
+
+
+def test_exact_counts_see_repeats_and_neighbours() -> None:
+    query, other = np.array([11, 12, 13], np.int32), np.array([12], np.int32)
+    passages = [np.array([12, 13, 12], np.int32), np.array([11, 13, 12], np.int32)]
+    counts, neighbours = exact_counts([query, other], passages)
+    assert counts.tolist() == [[0, 1], [2, 1], [1, 1], [2, 1]]
+    assert neighbours[0].tolist() == [[0, 0], [1, 0], [0, 0], [0, 0]]
+    assert neighbours[1].tolist() == [[0, 0], [0, 0], [1, 0], [0, 0]]
+
+
+def test_every_part_of_the_loss_is_a_number_and_falls_to_nothing_for_the_teacher_itself(net: Nano) -> None:
+    made = batch()
+    order = list(range(len(PASSAGES)))
+    teacher = torch.from_numpy(made.teacher)
+    parts = losses(15 * teacher, teacher[..., None].expand(-1, -1, 2), made, order, Recipe(10))
+    assert all(value.ndim == 0 and bool(value.isfinite()) for value in parts.values())
+    assert max(float(parts[name]) for name in ("kl", "margin", "cosine")) < 1e-5
+
+
+def test_the_learning_rate_warms_up_holds_and_decays() -> None:
+    recipe = Recipe(1000, warmup=100, decay=0.4)
+    rates = [rate_at(step, recipe) for step in range(1000)]
+    assert rates[0] < rates[50] < rates[100] == rates[500] == 1.0
+    assert rates[599] == 1.0 > rates[700] > rates[990] >= 0.02
