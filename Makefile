@@ -223,6 +223,12 @@ model: .venvs/$(if $(EXPORT),family/.torch,model/.ready) ## Make a model directo
 	$(call BIN,$(if $(EXPORT),family,model))/python -m layer.convert \
 		$(if $(NAME),--name "$(NAME)",--path "$(MODEL_PATH)") $(if $(OUT),--out "$(OUT)") $(if $(FP32),--fp32)
 
+.PHONY: eval-cascade
+eval-cascade: .venvs/test/.ready ## Quality against time of two models one after the other (SECOND=folder MODEL=folder DATA= CUTS= QUERIES=)
+	@test -n "$(SECOND)" || { echo 'eval-cascade: name the second model: make eval-cascade SECOND=folder' >&2; exit 2; }
+	$(call BIN,test)/python -m tests.quality.cascade "$(or $(DATA),$(DEV_SETS))" --first "$(MODEL)" --second "$(SECOND)" \
+		$(if $(CUTS),--cuts $(CUTS)) $(if $(QUERIES),--queries $(QUERIES))
+
 .PHONY: test-family
 test-family: .venvs/family/.torch ## Hold every architecture against its reference library, and print the table
 	$(call BIN,family)/python -m pytest tests/architectures $(T)
