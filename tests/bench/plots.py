@@ -24,12 +24,14 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER, INK, SOFT, LINE, OURS = "#fffefb", "#1d1b17", "#6f695d", "#dcd7cb", "#d9661f"
 COLD_PHASES = (
     "interpreter", "runtime client", "numpy", "onnxruntime", "engine modules", "powertools", "vocabulary", "session",
 )  # fmt: skip
+TICKS = (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 OTHERS = ("#3f6ea3", "#5d8f5a", "#8a63a8", "#9b8a5a", "#b5536b")
 
 plt.rcParams.update({
@@ -89,6 +91,10 @@ def growth(found: Mapping[str, Mapping[str, Any]], path: Path) -> None:
                 points = [(int(count), milliseconds) for count, milliseconds in grown[over].items()]
                 axes.plot(*zip(*points, strict=True), "o-", color=colour, markersize=4, label=name)
             axes.set(xscale="log", yscale="log")
+            axes.set_xticks([int(count) for count in found[next(iter(found))][over]])
+            axes.xaxis.set_minor_locator(NullLocator())
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter("{x:,g}")
             axes.set_xlabel("passages of 100 tokens" if over == "passages" else "tokens a passage, 100 passages")
             axes.set_title(f"ms against {over}")
         every[0].legend(fontsize=9)
@@ -107,7 +113,9 @@ def cold(found: Mapping[str, Any], path: Path) -> None:
         "ours, nano": {**phases, "handler, HTTP, answer": rest},
         "FlashRank": {"whole": whole["flashrank"]},
     }
-    colours = dict(zip((*COLD_PHASES, "handler, HTTP, answer"), ("#8d8677", *OTHERS, "#c9a227", OURS), strict=False))
+    colours = dict(
+        zip((*COLD_PHASES, "handler, HTTP, answer"), (*OTHERS, "#6aa6a6", "#c9a227", "#8d8677", OURS), strict=True)
+    )
     with picture(path, 9, 2.9) as (axes,):
         for row, parts in enumerate(reversed(bars.values())):
             left = 0.0
@@ -120,7 +128,12 @@ def cold(found: Mapping[str, Any], path: Path) -> None:
         axes.margins(x=0.12)
         axes.set_title("Process start to first answer, ms of processor time")
         patches = [Patch(color=colour, label=phase) for phase, colour in colours.items()]
-        axes.legend(handles=patches, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+        axes.legend(
+            handles=[*patches, Patch(color="#c9c3b5", label="not split")],
+            loc="upper left",
+            bbox_to_anchor=(1, 1),
+            fontsize=8,
+        )
 
 
 def parameters(layers: int, width: int, vocabulary: int = 30522) -> float:
@@ -133,7 +146,7 @@ def quality(evaluation: Mapping[str, Any], times: Mapping[str, Any], path: Path)
     published = tomllib.loads((ROOT / "tests" / "quality" / "published.toml").read_text(encoding="utf-8"))
     figures = evaluation[published["set"]]["ndcg@10"]
     size = sum(file.stat().st_size for file in (ROOT / "layer" / "nano").glob("model.onnx*")) / 1e6
-    points = [("nano", size, times["ms"]["ours"], figures["reranked"])]
+    points: list[tuple[Any, ...]] = [("nano", size, times["ms"]["ours"], figures["reranked"])]
     points += [
         (model["name"], parameters(model["layers"], model["width"]), times["ms"][model["name"]], model["ndcg10"])
         for model in published["models"]
@@ -144,23 +157,30 @@ def quality(evaluation: Mapping[str, Any], times: Mapping[str, Any], path: Path)
             f"ms for {times['passages']} passages of {times['tokens']} tokens, one core",
         )
         for column, (axes, label) in enumerate(zip(every, labels, strict=True), 1):
+            smallest, largest = min(point[column] for point in points), max(point[column] for point in points)
             axes.axhline(figures["first_stage"], color=SOFT, linestyle="--", linewidth=1)
             axes.annotate("BM25", (0.98, figures["first_stage"]), xycoords=("axes fraction", "data"), xytext=(0, 4),
                           textcoords="offset points", ha="right", fontsize=9, color=SOFT)  # fmt: skip
             for point in points:
                 own = point[0] == "nano"
                 axes.plot(point[column], point[3], "o", color=OURS if own else OTHERS[0], markersize=11 if own else 7)
+                left = point[0] == "MiniLM-L-6"  # as good as its neighbour to the right
                 axes.annotate(
                     point[0],
                     (point[column], point[3]),
-                    xytext=(0, -16 if own else 8),
+                    xytext=(-8 if left else 8, 0),
                     textcoords="offset points",
-                    ha="center",
+                    ha="right" if left else "left",
+                    va="center",
                     fontsize=9,
                     fontweight="bold" if own else "normal",
                 )
             axes.set(xscale="log", xlabel=label)
-            axes.margins(x=0.2, y=0.15)
+            axes.set_xticks([tick for tick in TICKS if tick / smallest > 0.6 and tick / largest < 2.6])
+            axes.set_xlim(smallest * 0.6, largest * 2.6)
+            axes.xaxis.set_major_formatter("{x:,g}")
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.margins(y=0.15)
         every[0].set_title("nDCG@10 on TREC DL 2019: ours measured, blue as published")
 
 
