@@ -246,7 +246,7 @@ FIGURES ?= tests/bench/figures
 
 .PHONY: bench
 bench: .build/local/.ready-layer-nano .venvs/bench/.ready .venvs/lambda/.ready ## Time it against FlashRank and others, cold, warm and in memory (JSON=file ROUNDS=9 ONLY=warm,cold,memory TRANSFORMERS=python)
-	$(call BIN,bench)/python -m tests.bench --json "$(or $(JSON),$(RESULTS)/bench.json)" $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	$(call BIN,bench)/python -m tests.bench --model "$(MODEL)" --json "$(or $(JSON),$(RESULTS)/bench.json)" $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(TRANSFORMERS),--transformers "$(TRANSFORMERS)")
 
 .PHONY: two-stage

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import cold, reference, warm
-from tests.bench.contender import BUILD, ROOT, Contender, Models
+from tests.bench.contender import BUILD, NANO, ROOT, Contender, Models
 from tests.bench.texts import QUERY, passages, words_of
 from tests.integration.sandbox import RUNTIME_PYTHON, Sandbox
 
@@ -32,12 +32,13 @@ def main() -> None:
     """Run what was asked for, print a table of it, and write the JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--json", type=Path, help="write everything measured to this file")
+    parser.add_argument("--model", type=Path, default=NANO, help="the model directory to measure as ours")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", default=",".join(PARTS), help="of " + ",".join(PARTS))
     parser.add_argument("--transformers", type=Path, help="a Python that has sentence-transformers[onnx]")
     arguments = parser.parse_args()
     wanted = arguments.only.split(",")
-    models = Models.prepare()
+    models = Models.prepare(arguments.model.resolve())
     found: dict[str, Any] = {"about": about(arguments.rounds)}
     if "warm" in wanted:
         found["warm"] = run_warm(models, arguments.rounds, arguments.transformers)
@@ -148,7 +149,7 @@ def run_cold(models: Models, rounds: int) -> dict[str, Any]:
     event = {"query": QUERY, "passages": passages(words_of(models.nano / "vocab.txt"), 10, 30)}
     client = [str(RUNTIME_PYTHON), "-m", "awslambdaric", "handler.app.lambda_handler"]
     runtime = _packages(RUNTIME_PYTHON)
-    tiny = {**environment, "RERANK_MODEL_DIR": str(models.tiny)}
+    tiny, nano = ({**environment, "RERANK_MODEL_DIR": str(folder)} for folder in (models.tiny, models.nano))
     function = BUILD / "function"
     function.mkdir(parents=True, exist_ok=True)
     code = cold.FLASHRANK_FUNCTION.replace("__CACHE__", repr(str(models.flashrank)))
@@ -156,7 +157,7 @@ def run_cold(models: Models, rounds: int) -> dict[str, Any]:
     plain = {**environment, "PYTHONPATH": str(function)}
     starts = {
         "ours, same weights": cold.Start(client, tiny, (sandbox.opt, sandbox.task, models.tiny, runtime)),
-        "ours, nano": cold.Start(client, environment, (sandbox.opt, sandbox.task, runtime)),
+        "ours, nano": cold.Start(client, nano, (sandbox.opt, sandbox.task, models.nano, runtime)),
         "flashrank": cold.Start(
             [str(BENCH_PYTHON), "-m", "awslambdaric", "flashrank_function.lambda_handler"],
             plain,
@@ -164,7 +165,7 @@ def run_cold(models: Models, rounds: int) -> dict[str, Any]:
         ),
         "floor": cold.Start([str(RUNTIME_PYTHON), "-c", cold.FLOOR], environment, (sandbox.opt,), client=False),
         "our imports": cold.Start(
-            [str(RUNTIME_PYTHON), "-c", "import handler.app"], environment, (sandbox.opt, sandbox.task), client=False
+            [str(RUNTIME_PYTHON), "-c", "import handler.app"], nano, (sandbox.opt, sandbox.task), client=False
         ),
     }
     found: dict[str, Any] = {"warm": cold.interleaved(starts, event, rounds, dropped=False, progress=progress)}
