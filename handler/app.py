@@ -4,11 +4,15 @@ What the common request needs is loaded when this module is imported, in Lambda'
 adapter, S3) is imported by the first event that needs it.
 """
 
+# ruff: noqa: E402 - the garbage collector is off before anything is imported
 from __future__ import annotations
 
+import gc
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+gc.disable()  # nothing that init makes is garbage, and looking for it takes a twentieth of init
 
 from handler import observability
 from handler.dialects import native
@@ -134,3 +138,5 @@ if SETTINGS.preload_http:
     _adapter()
 if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
     import handler.snapstart  # noqa: F401 - importing it registers its hooks
+gc.freeze()  # what init made stays for good: no later collection looks through it
+gc.enable()
