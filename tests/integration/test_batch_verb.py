@@ -15,6 +15,8 @@ import pytest
 from handler.runtime import SETTINGS
 from infra import ministack
 from infra.ministack import INPUT_BUCKET, OUTPUT_BUCKET, ROLE, ROOT, Stand
+from tests.integration.emulator import Emulator
+from tests.integration.sandbox import BUILT, Sandbox
 
 pytestmark = pytest.mark.skipif(not ministack.PYTHON.exists(), reason="make .venvs/batch/.ready installs MiniStack")
 
@@ -176,3 +178,21 @@ def test_the_example_workflow_takes_passages_that_its_state_would_not_hold(workf
 def test_the_example_workflow_names_what_was_refused(workflow: Any, request_body: dict[str, Any], error: str) -> None:
     said = workflow(request_body)
     assert (said["status"], said["error"]) == ("FAILED", error)
+
+
+@pytest.mark.skipif(
+    not (BUILT / "function").is_dir(), reason="make .build/local/.ready-layer-nano builds the artefacts"
+)
+def test_the_built_artefacts_rank_a_range_in_lambdas_own_emulator(stand: Stand) -> None:
+    body = LINES.encode()
+    etag = stand.s3.put_object(Bucket=INPUT_BUCKET, Key="built/in.jsonl", Body=body)["ETag"]
+    items = [{"key": "built/in.jsonl", "etag": etag, "start": 0, "end": len(body)}]
+    shared = {"input": {"bucket": INPUT_BUCKET}, "output": {"bucket": OUTPUT_BUCKET, "key": "built/run/"}}
+    buckets = f"{INPUT_BUCKET},{OUTPUT_BUCKET}"
+    with Emulator(Sandbox.of(), AWS_ENDPOINT_URL_S3=stand.url, RERANK_BUCKETS=buckets) as emulator:
+        first = emulator.invoke({"Items": items, "BatchInput": shared})
+        again = emulator.invoke({"Items": items, "BatchInput": shared})
+        refused = emulator.invoke({"Items": [{**items[0], "bucket": "elsewhere"}], "BatchInput": shared})
+    assert (first["done"], first["totals"]["ranked"]) == (True, 7)
+    assert again == first
+    assert refused["errorType"] == "Forbidden"
