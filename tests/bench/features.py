@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+import handler.estimate
 import handler.ranker
 import handler.runtime
 from handler import scoring
@@ -129,6 +130,24 @@ def keep_deadlines(ranker: Ranker, made: list[dict[str, Any]], rounds: int, now:
     print(f"\nOf what the time allowed would have sufficed for, {median(scored):.0%} were scored (median).")
 
 
+def compare_estimates(ranker: Ranker, vocabulary: list[str], now: Callable[[], float]) -> None:
+    """Print what a dry run foretells beside what the real one takes, for short, usual and long passages."""
+    print("\n| passages | words | foretold ms | taken ms | ratio |\n|---|---|---|---|---|")
+    for count, words in ((20, 20), (100, WORDS), (100, 300), (50, 2000)):
+        made = passages(vocabulary, count, words, seed=count)
+        dry = native.parse({"query": QUERY, "passages": made, "dry_run": True})
+        real = native.parse({"query": QUERY, "passages": made})
+        foretold, taken = [], []
+        for _ in range(5):
+            told = ranker.rank(dry, Clock.start()).estimate
+            foretold.append(told.milliseconds if told else 0.0)
+            began = now()
+            ranker.rank(real, Clock.start())
+            taken.append((now() - began) * 1000)
+        ahead, after = median(foretold), median(taken)
+        print(f"| {count} | {words} | {ahead:.1f} | {after:.1f} | {ahead / after:.2f} |")
+
+
 def main() -> None:
     """Run the comparisons."""
     parser = argparse.ArgumentParser(prog="make bench-features", description=__doc__)
@@ -141,7 +160,9 @@ def main() -> None:
     vocabulary = [word for word in lines if word.isalpha() and word.isascii() and len(word) > 1]
     compare_options(ranker, passages(vocabulary, 100, WORDS), given.rounds)
     now = perf_counter if given.wall else process_time
-    handler.ranker.perf_counter = handler.runtime.perf_counter = now  # type: ignore[attr-defined]
+    for module in (handler.ranker, handler.runtime, handler.estimate):
+        module.perf_counter = now  # type: ignore[attr-defined]
+    compare_estimates(ranker, vocabulary, now)
     keep_deadlines(ranker, passages(vocabulary, 1000, WORDS), given.rounds * 5, now)
 
 
