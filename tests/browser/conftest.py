@@ -65,6 +65,13 @@ def closed_address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def staged_address() -> Iterator[str]:
+    """The address of an open deployment behind a gateway that puts its stage before every path."""
+    with serving(RERANK_AUTH_MODE="None", RERANK_BASE_PATH="/stage") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The browser, started once."""
     with sync_playwright() as playwright:

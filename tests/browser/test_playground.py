@@ -313,6 +313,17 @@ def test_a_model_is_chosen_among_those_that_are_served(context: BrowserContext, 
         assert len(shown(page)) == 8
 
 
+@pytest.mark.parametrize("path", ["stage", "stage/"])
+def test_a_stage_before_the_path_is_kept(context: BrowserContext, staged_address: str, path: str) -> None:
+    page = context.new_page()
+    page.goto(f"{staged_address}{path}")
+    page.locator("#health.ok").wait_for()
+    rank(page)
+    assert len(shown(page)) == 8
+    links = page.locator("nav a").evaluate_all("links => links.map(link => link.href)")
+    assert links == [f"{staged_address}stage/docs", f"{staged_address}stage/openapi.json"]
+
+
 def test_everything_is_reached_by_keyboard_alone(page: Page) -> None:
     press = page.keyboard.press
     reached = []

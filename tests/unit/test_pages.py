@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from handler import pages
+from handler.app import lambda_handler
 from handler.asgi import respond
 from handler.exchange import Call, Reply
+from tests.unit.test_app import ALB, HTTP_V2, REST_V1
 
 PAGE_BYTES = 40_000
 
@@ -55,6 +57,15 @@ def test_the_playground_is_one_light_page() -> None:
     assert reply.status == 200
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert len(body(reply)) < PAGE_BYTES
+
+
+@pytest.mark.parametrize("event", [HTTP_V2, REST_V1, ALB], ids=["HTTP API", "REST API", "load balancer"])
+def test_the_playground_passes_through_every_front_as_text(event: dict[str, Any], context: Any) -> None:
+    asked = json.loads(json.dumps(event).replace("POST", "GET").replace('"/rank"', '"/"'))
+    answer = lambda_handler(asked, context)
+    assert answer["statusCode"] == 200
+    assert not answer["isBase64Encoded"]
+    assert answer["body"] == body(get("/")).decode()
 
 
 def test_the_playground_is_off_by_setting(monkeypatch: pytest.MonkeyPatch) -> None:
