@@ -37,7 +37,7 @@ def serving(**settings: str) -> Iterator[str]:
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}/"
     try:
-        for _ in range(300):
+        for _ in range(1200):
             try:
                 urllib.request.urlopen(f"{address}health", timeout=5)
                 break

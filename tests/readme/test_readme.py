@@ -66,7 +66,7 @@ def serving(**settings: str) -> Iterator[str]:
     command = [sys.executable, "-m", "uvicorn", "handler.asgi:app", "--port", str(port), "--log-level", "warning"]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL)
     try:
-        for _ in range(600):
+        for _ in range(1200):
             with socket.socket() as client:
                 if not client.connect_ex(("127.0.0.1", port)):
                     break
