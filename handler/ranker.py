@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import takewhile
+from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -135,10 +136,10 @@ class Ranker:
             values = self._model.logits(batch)
             taken = perf_counter() - began
             seconds, slowest = seconds + taken, max(slowest, taken)
-            if not np.isfinite(values).all():
-                raise ModelError("the model gave a score that is not finite")
             scored += batch.chunks
             logits += values.tolist()
+        if not all(map(isfinite, logits)):
+            raise ModelError("the model gave a score that is not finite")
         return Run(scored, logits, seconds)
 
     def _highlight(
