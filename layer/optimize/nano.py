@@ -207,6 +207,7 @@ class _Nano:
         scores = g.node("Add", scores, g.node("Mul", g.constant(w["pools_static"][:, None], name="pools.prior"), prior))
         hidden = g.node("Mul", g.node("Sub", keep, g.constant(1.0)), g.constant(-MASKED))
         shares = g.node("Softmax", g.node("Add", self._expand(scores, 1), self._expand(hidden, 2)), axis=-1)
+        shares = g.node("Mul", shares, self._expand(keep, 2))  # a segment without a token pools to nothing, not to pads
         shares = g.node("Reshape", shares, g.constant([0, 2 * pools, -1], np.int64))
         pooled = g.node("Reshape", g.node("MatMul", shares, states), g.constant([-1, pools * self.width], np.int64))
         flat = g.node("MatMul", g.node("Mul", g.node("Softplus", prior), keep), static)

@@ -176,7 +176,7 @@ class Nano(nn.Module):
         """Return what the joint vector is made of, [n, 5 d], and the static unit vector, [n, d]."""
         weight = self.term.weight[:, 1][ids]
         logits = F.linear(unit * ROOT, self.pools.weight, self.pools.bias) + weight[..., None] * self.pools_static
-        share = logits.float().masked_fill(~content[..., None], -1e4).softmax(1)
+        share = logits.float().masked_fill(~content[..., None], -1e4).softmax(1) * content[..., None]
         pooled = (share.transpose(1, 2) @ unit).flatten(1) * ROOT
         flat = F.normalize(((F.softplus(weight) * content)[:, None] @ static)[:, 0], dim=-1)
         return torch.cat([flat * ROOT, pooled], 1), flat
