@@ -156,7 +156,7 @@ def _quantise(exact: Path, small: Path) -> None:
     logging.disable(logging.WARNING)  # it asks for the preprocessing that was done
     try:
         quantize_dynamic(
-            model, small, weight_type=QuantType.QInt8, reduce_range=True,
+            model, small, weight_type=QuantType.QInt8, reduce_range=True, per_channel=True,
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )  # fmt: skip
     finally:

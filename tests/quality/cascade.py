@@ -87,8 +87,8 @@ def report(data: BeirSet, run: Run, one: Ranker, two: Ranker, cuts: list[int]) -
     first, second = Timed(one), Timed(two)
     for query, candidates in tqdm(run.items(), desc=f"{data.name}: both models", unit="query", mininterval=0.5):
         texts = list(dict.fromkeys(data.corpus[key] for key in candidates))
-        for model in (first, second):
-            model.learn(data.queries[query], texts)
+        first.learn(data.queries[query], texts)
+        second.learn(data.queries[query], texts)
     judged = BeirSet(data.name, data.corpus, data.queries, {query: data.qrels[query] for query in run})
     depth = sum(len(candidates) for candidates in run.values()) / len(run)
     print(f"\n{data.name}: {len(run)} queries, {depth:.0f} candidates each")
