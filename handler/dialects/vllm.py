@@ -10,7 +10,7 @@ from handler.dialects.protocol import Body, Dialect, openai_error
 def zero_is_unlimited(body: Body) -> Body:
     """VLLM's zero means no limit, and ``use_activation: false`` asks for logits."""
     limits = ("top_n", "max_tokens_per_doc")
-    body = {name: value for name, value in body.items() if not (name in limits and value in {0, -1})}
+    body = {name: value for name, value in body.items() if not (name in limits and value in (0, -1))}
     return {"raw_scores": True, **body} if body.get("use_activation") is False else body
 
 

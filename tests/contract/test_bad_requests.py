@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from handler import runtime
+from handler.asgi import respond
 from handler.contract import MAX_BODY_BYTES
+from handler.dialects.protocol import Dialect
+from handler.dialects.registry import DIALECTS
+from handler.exchange import Call
 from tests.contract.conftest import Answer, Send
 from tests.contract.test_dialects import LEAST, TEXTS
 
@@ -168,3 +174,26 @@ def test_the_names_that_clients_have_built_in_are_served(model: str | None, send
 def test_every_name_that_is_listed_is_served(send: Send) -> None:
     for model in send("/v1/models", method="GET").body["data"]:
         assert send("/rerank", {**LEAST["cohere"], "model": model["id"]}).status == 200
+
+
+JUNK: list[Any] = [None, True, 0, -1, 1.5, 10**400, "", "x", [], {}, [[]], [None], [{}], {"text": []}, "\ud800"]
+
+
+def mutations(value: Any) -> Iterator[Any]:
+    """``value`` with each thing in it, and the whole of it, replaced by each piece of junk."""
+    yield from JUNK
+    for key, child in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        for junk in mutations(child):
+            if isinstance(value, dict):
+                yield {**value, key: junk}
+            else:
+                yield [*value[:key], junk, *value[key + 1 :]]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_junk_in_any_place_is_the_callers_fault_and_never_ours(dialect: Dialect, key: str) -> None:
+    headers = {"authorization": f"Bearer {key}"}
+    options = {"top_n": 1, "top_k": 1, "chunking": {"overlap_tokens": 8}, "relevant_spans": {"max_spans": 1}}
+    for body in mutations({**dialect.example, **options}):
+        call = Call("POST", f"/{dialect.name}/rerank", headers, json.dumps(body).encode(), "request-1")
+        assert respond(call).status in {200, 400}, body
