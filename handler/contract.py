@@ -30,6 +30,10 @@ MAX_INTEGER_BITS = 1023  # more than that, and it is no double any more
 NOT_BLANK = r"[^\s\u001c-\u001f\u0085\ufeff]"
 
 MIN_CHUNK_TOKENS = 16
+# Chunks that fill the window, and the best of them: against 256, 128 and 64 tokens and the means, nDCG@10 on scifact and
+# nfcorpus was best or within 0.01 of it, at one query's tokens a passage. Documents of ten texts went from 0.40 cut at
+# the window to 0.44, and with ``chunk_tokens`` 128 to 0.49: smaller chunks serve long documents on many topics
+# (``make eval-answers``).
 DEFAULT_OVERLAP_TOKENS = 32
 DEFAULT_MAX_CHUNKS = 10
 DEFAULT_CUT = 20
