@@ -356,8 +356,8 @@ def check_json(value: object) -> None:
     """Refuse what JSON text can carry but an answer cannot: every string, key and number of ``value`` is looked at.
 
     Raises ``InvalidRequest`` for nesting deeper than ``MAX_NESTING``, a string with a lone surrogate (echoing one
-    kills Lambda's runtime client) and a number that is not finite or too long to be a double. One pass over everything, so
-    that no field, known or unknown, is left out.
+    kills Lambda's runtime client) and a number that is not finite or too long to be a double. One pass over
+    everything, so that no field, known or unknown, is left out.
     """
     stack: list[tuple[dict[str, object] | list[object], int, _Path]] = []
     if isinstance(value, dict | list):
