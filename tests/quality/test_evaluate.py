@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from handler.ranker import Ranker
 from tests.quality import evaluate
 
 MODEL = Path("layer/nano")
@@ -17,7 +18,11 @@ CORPUS = {
     "moon": "The Moon orbits the Earth once every 27 days and causes the ocean tides.",
     "guitar": "A guitar has six strings which are plucked or strummed to make music.",
 }
-QUERIES = {"q1": "why do volcanoes erupt", "q2": "how long to knead bread dough", "q3": "what causes tides in the ocean"}
+QUERIES = {
+    "q1": "why does a volcano erupt",
+    "q2": "how long to knead bread dough",
+    "q3": "what causes tides in the ocean",
+}
 QRELS = {"q1": "volcano", "q2": "bread", "q3": "moon"}
 
 
@@ -32,7 +37,10 @@ def write(folder: Path, *, zipped: bool = False, titles: bool = False, split: st
         else:
             (folder / name).write_text(text)
 
-    put("corpus.jsonl", [json.dumps({"_id": k, "text": t} | ({"title": k} if titles else {})) for k, t in CORPUS.items()])
+    put(
+        "corpus.jsonl",
+        [json.dumps({"_id": k, "text": t} | ({"title": k} if titles else {})) for k, t in CORPUS.items()],
+    )
     put("queries.jsonl", [json.dumps({"_id": k, "text": t}) for k, t in QUERIES.items()])
     judgements = [f"{q}\t{p}\t1" for q, p in QRELS.items()]
     (folder / "qrels" / f"{split}.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judgements]) + "\n")
@@ -69,7 +77,7 @@ def test_a_first_stage_that_ranks_badly_is_put_right_and_the_figures_say_so(tmp_
 )
 def test_every_layout_gives_the_same_ranking(tmp_path: Path, layout: dict[str, bool | str]) -> None:
     folder = write(tmp_path / "set", **layout)  # type: ignore[arg-type]
-    report = evaluate.evaluate(folder, evaluate.Ranker.load(MODEL))
+    report = evaluate.evaluate(folder, Ranker.load(MODEL))
     assert report.mean(report.reranked, "mrr@10") == 1.0
 
 
@@ -112,7 +120,7 @@ def test_what_is_missing_or_malformed_is_named_with_its_file_and_line(
 def test_a_query_without_candidates_counts_as_nothing_found(tmp_path: Path) -> None:
     folder = write(tmp_path / "set")
     (folder / "bm25.run").write_text("q1 Q0 bread 1 2 x\nq1 Q0 volcano 2 1 x\n")
-    report = evaluate.evaluate(folder, evaluate.Ranker.load(MODEL))
+    report = evaluate.evaluate(folder, Ranker.load(MODEL))
     assert report.reranked["mrr@10"] == {"q1": 1.0, "q2": 0.0, "q3": 0.0}
 
 

@@ -18,7 +18,8 @@ def test_a_title_is_put_before_its_text_and_a_number_is_an_id(tmp_path: Path) ->
 
 def test_a_gzipped_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl.gz"
-    path.write_bytes(gzip.compress(b'{"_id": "a", "text": "x"}\n' * 100)[:40])
+    whole = gzip.compress(b'{"_id": "a", "text": "x"}\n')
+    path.write_bytes(whole[:-9])
     with pytest.raises(beir.DataError, match=r"corpus\.jsonl\.gz: cannot be read"):
         beir.read_texts(path)
 

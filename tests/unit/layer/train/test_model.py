@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="torch is in the training environment alone")
 
-import onnxruntime
+import onnxruntime  # noqa: E402 - after torch is known to be there
 
-from layer.train import export
-from layer.train.distill import Recipe, losses, rate_at, score_batch
-from layer.train.model import EMBEDDING_LIMIT, Match, Nano
-from layer.train.sampler import Batch, exact_counts, rows
-from layer.train.tokens import VOCABULARY_SIZE
+from layer.train import export  # noqa: E402
+from layer.train.distill import Recipe, losses, rate_at, score_batch  # noqa: E402
+from layer.train.model import EMBEDDING_LIMIT, Match, Nano  # noqa: E402
+from layer.train.sampler import Batch, exact_counts, rows  # noqa: E402
+from layer.train.tokens import VOCABULARY_SIZE, Ids  # noqa: E402
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 RNG = np.random.default_rng(5)
 
 
-def ids(count: int) -> np.ndarray:
+def ids(count: int) -> Ids:
     return RNG.integers(1000, 30000, count).astype(np.int32)
 
 
@@ -35,16 +37,14 @@ def net() -> Nano:
     net = Nano(torch.randn(VOCABULARY_SIZE, 128), torch.rand(VOCABULARY_SIZE) * 8)
     net.segment.data.normal_()
     net.importance.weight.data.normal_(std=0.05)
-    return net.eval()
+    net.eval()
+    return net
 
 
-def pairs(query: np.ndarray, passages: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-    return rows(query, passages)
-
-
-def forward(net: Nano, batch: tuple[np.ndarray, ...]) -> np.ndarray:
+def forward(net: Nano, batch: tuple[NDArray[np.int64], ...]) -> NDArray[np.float32]:
     with torch.inference_mode():
-        return net(*map(torch.from_numpy, batch))[:, 0].numpy()
+        logits: NDArray[np.float32] = net(*map(torch.from_numpy, batch))[:, 0].numpy()
+    return logits
 
 
 def batch() -> Batch:
@@ -59,7 +59,7 @@ def batch() -> Batch:
 def test_scoring_a_batch_crosswise_gives_what_each_pair_gives_alone(net: Nano) -> None:
     with torch.inference_mode():
         logits, _, _, order = score_batch(net, batch())
-    expected = np.stack([forward(net, pairs(query, [PASSAGES[i] for i in order])) for query in QUERIES])
+    expected = np.stack([forward(net, rows(query, [PASSAGES[i] for i in order])) for query in QUERIES])
     # The crosswise match is computed in bfloat16, whose steps are 2^-8 of a value.
     assert np.abs(logits.numpy() - expected).max() < 0.05
 
@@ -67,13 +67,13 @@ def test_scoring_a_batch_crosswise_gives_what_each_pair_gives_alone(net: Nano) -
 def test_the_float32_graph_computes_what_the_student_computes(net: Nano, tmp_path: Path) -> None:
     export.export(net, None, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
-    inputs = pairs(QUERIES[0], PASSAGES)
+    inputs = rows(QUERIES[0], PASSAGES)
     (found,) = session.run(None, dict(zip(INPUTS, inputs, strict=True)))
     assert np.abs(found[:, 0] - forward(net, inputs)).max() < 1e-5
 
 
 def test_the_int8_graph_rounds_as_the_student_s_ranges_say(net: Nano, tmp_path: Path) -> None:
-    inputs = pairs(QUERIES[0], PASSAGES)
+    inputs = rows(QUERIES[0], PASSAGES)
     exact = forward(net, inputs)
     ranges = export.calibrate(net, [tuple(map(torch.from_numpy, inputs))])
     export.export(net, ranges, tmp_path / "model.onnx")
@@ -88,7 +88,7 @@ def test_match_has_the_gradient_of_its_formula() -> None:
     queries = torch.nn.functional.normalize(torch.randn(4, 16), dim=-1).bfloat16().float().requires_grad_()
     passages = torch.nn.functional.normalize(torch.randn(3, 5, 16) + 0.5, dim=-1).bfloat16().float().requires_grad_()
 
-    def plain() -> tuple[torch.Tensor, torch.Tensor]:
+    def plain() -> Any:
         match = torch.einsum("id,mjd->imj", queries, passages)
         return match.amax(-1).clamp(min=0), (match - 0.5).relu().sum(-1)
 
