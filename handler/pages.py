@@ -106,7 +106,6 @@ def info() -> Reply:
         {
             "model_id": manifest.name,
             "model_sha": manifest.revision,
-            "model_dtype": "int8",
             "served_model_name": manifest.name,
             "model_type": {"reranker": labels},
             "max_concurrent_requests": 1,
