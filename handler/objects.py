@@ -31,7 +31,7 @@ from handler.runtime import SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PIECE_BYTES = 4 * 1024 * 1024  # one GET: a connection that waits while passages are scored would be dropped
+PIECE_BYTES = 1024 * 1024  # one GET: a connection that waits while passages are scored would be dropped
 TAIL_BYTES = 256 * 1024  # what is read at once past the end of a range, to complete its last line
 MAX_LINE_BYTES = MAX_BODY_BYTES
 MAX_OBJECT_BYTES = 4 * MAX_BODY_BYTES  # an object that stands for the passages of one request

@@ -25,7 +25,7 @@ from handler.objects import Pointer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PART_BYTES = 4 * 1024 * 1024  # of output held in memory
+PART_BYTES = 1024 * 1024  # of output held in memory
 PART_SECONDS = 30.0  # what a killed worker loses at most
 COUNTS = ("lines", "ranked", "errors", "passages", "tokens", "truncated")
 KINDS = ("results", "errors", "trec")

@@ -32,7 +32,8 @@ def estimate(pairs: float, concurrency: int, ms_per_pair: float, memory_mb: int,
     shards = math.ceil(size / batch["range_bytes"])
     each = work / shards
     invocations = shards * math.ceil(each / batch["seconds_per_invocation"])
-    parts = max(shards, math.ceil(work / batch["part_seconds"]))
+    output = pairs * batch["output_bytes_per_pair"]
+    parts = shards + math.ceil(max(work / batch["part_seconds"], output / batch["part_bytes"]))
     cold = min(shards, concurrency) * function["cold_ms"] / 1000
     billed = work + cold
     log_bytes = parts * batch["log_bytes_per_part"] + invocations * batch["log_bytes_per_invocation"]

@@ -287,14 +287,32 @@ def test_a_file_shaped_like_a_gigabyte_is_ranked_range_by_range(bench: Bench) ->
     assert outcome.results == alone(body)
 
 
+def _slowly(_number: int, method: str, _path: str) -> Fault | None:
+    if method == "GET":
+        time.sleep(0.35)
+    return None
+
+
+@pytest.mark.slow
 def test_a_deadline_hands_back_the_offset_from_which_the_child_goes_on(bench: Bench) -> None:
-    body = data_set(500, passages=100)
-    bench.put("a.jsonl", body)
-    outcome = bench.run(timeout=2, concurrency=1, part_seconds=900)
-    assert outcome.results == alone(body)
-    assert outcome.children == {"SUCCEEDED": 1}
-    assert outcome.summary["parts"] >= 2  # nothing but the deadline ends a part here
-    print(f"{outcome.summary['parts']} invocations of 2 s")
+    bodies = [data_set(3, passages=2, seed=seed) for seed in range(30)]
+    for number, body in enumerate(bodies):
+        bench.put(f"{number:02}.jsonl", body)
+    with proxy(bench.stand.url, _slowly) as slow:  # so that no machine is fast enough for all of it in 20 s
+        outcome = bench.run(worker=bench.worker(timeout=20, AWS_ENDPOINT_URL_S3=slow.url), concurrency=1)
+    assert outcome.results == b"".join(map(alone, bodies))
+    assert outcome.children == {"SUCCEEDED": 1}  # all of it is one shard
+    invocations = _invocations(bench.stand, outcome)
+    assert invocations >= 2
+    print(f"{invocations} invocations of 20 s")
+
+
+def _invocations(stand: Stand, outcome: Outcome) -> int:
+    """How often the children's Rank state answered."""
+    (run,) = stand.workflows.list_map_runs(executionArn=outcome.said["executionArn"])["mapRuns"]
+    children = stand.workflows.list_executions(mapRunArn=run["mapRunArn"])["executions"]
+    histories = (stand.workflows.get_execution_history(executionArn=c["executionArn"])["events"] for c in children)
+    return sum(event["type"] == "TaskSucceeded" for events in histories for event in events)
 
 
 def test_events_delivered_twice_and_at_once_count_once(bench: Bench) -> None:
