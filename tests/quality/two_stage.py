@@ -44,22 +44,19 @@ MEASURES = {
 CACHE = Path(".build/two-stage")
 
 
-def embeddings(data: BeirSet, cache: Path) -> tuple[Array, Array]:
-    """Return the unit embeddings of corpus and queries, kept in ``cache`` under a digest of the texts."""
-    texts, queries = list(data.corpus.values()), [data.queries[query] for query in data.qrels]
-    digest = hashlib.sha256("\0".join([*texts, *queries]).encode()).hexdigest()[:16]
-    kept = cache / f"{data.name}-{digest}.npz"
+def embeddings(texts: list[str], cache: Path, describe: str) -> Array:
+    """Return the unit embeddings of ``texts``, kept in ``cache`` under a digest of them."""
+    kept = cache / f"{hashlib.sha256(chr(0).join(texts).encode()).hexdigest()[:24]}.npy"
     if not kept.is_file():
-        model = MiniLM(fetch(cache))
-        corpus = model.embed(texts, f"{data.name}: embedding passages")
-        np.savez(kept, corpus=corpus, queries=model.embed(queries, f"{data.name}: embedding queries"))
-    with np.load(kept) as stored:
-        return stored["corpus"], stored["queries"]
+        np.save(kept, MiniLM(fetch(cache)).embed(texts, describe))
+    stored: Array = np.load(kept)
+    return stored
 
 
 def dense(data: BeirSet, cache: Path, depth: int) -> Run:
     """Return the best ``depth`` passages a query by inner product, from an exact FAISS index."""
-    corpus, queries = embeddings(data, cache)
+    corpus = embeddings(list(data.corpus.values()), cache, f"{data.name}: embedding passages")
+    queries = embeddings([data.queries[query] for query in data.qrels], cache, f"{data.name}: embedding queries")
     index = faiss.IndexFlatIP(corpus.shape[1])
     index.add(corpus)
     scores, found = index.search(queries, min(depth, len(corpus)))
