@@ -151,7 +151,7 @@ class Ranker:
         sentences = highlighting.candidates(results)
         texts = ((place, results[s.place].passage.text[s.start : s.end]) for place, s in enumerate(sentences))
         chunks = highlighting.within_budget(self._encoder.chunks(query, texts, Chunking()))
-        run = self._score(query, chunks, clock, in_order=True)
+        run = self._score(query, chunks, clock, finishing=len(results) * FINISHING_SECONDS, in_order=True)
         found = scoring.evidence(run.chunks, run.logits, Chunking())
         logits = np.array([evidence.logit for evidence in found.values()])
         scores = dict(zip(found, scoring.calibrated(logits, self._model.manifest).tolist(), strict=True))
