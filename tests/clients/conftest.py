@@ -56,7 +56,7 @@ def url() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {
-        "RERANK_MODEL_DIR": os.environ.get("RERANK_MODEL_DIR", str(ROOT / "layer" / "nano")),
+        "RERANK_MODEL_DIR": os.environ.get("RERANK_MODEL_DIR") or str(ROOT / "layer" / "nano"),
         "RERANK_AUTH_MODE": "Key",
         "RERANK_KEY_DIGESTS": sha256(KEY.encode()).hexdigest(),
     }
