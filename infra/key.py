@@ -9,6 +9,4 @@ if __name__ == "__main__":
     key = secrets.token_urlsafe(32)  # 256 bits, so that a digest without salt gives nothing away
     print(f"key     {key}")
     print(f"digest  {hashlib.sha256(key.encode()).hexdigest()}")
-    print(
-        "Callers send the key as `Authorization: Bearer …`; the stack gets the digest alone (KEY_DIGESTS= for make deploy)."
-    )
+    print("Callers send the key as `Authorization: Bearer …`; the stack gets its digest alone (KEY_DIGESTS=).")

@@ -13,6 +13,7 @@ import pytest
 
 from handler import pages
 from handler.app import lambda_handler
+from handler.runtime import SETTINGS
 from handler.asgi import respond
 from handler.exchange import Call, Reply
 from tests.unit.test_app import ALB, HTTP_V2, REST_V1
@@ -69,7 +70,7 @@ def test_the_playground_passes_through_every_front_as_text(event: dict[str, Any]
 
 
 def test_the_playground_is_off_by_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "SETTINGS", replace(pages.SETTINGS, playground=False))
+    monkeypatch.setattr(pages, "SETTINGS", replace(SETTINGS, playground=False))
     reply = get("/")
     assert reply.status == 404
     said: Any = reply.body
