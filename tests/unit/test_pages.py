@@ -13,9 +13,9 @@ import pytest
 
 from handler import pages
 from handler.app import lambda_handler
-from handler.runtime import SETTINGS
 from handler.asgi import respond
 from handler.exchange import Call, Reply
+from handler.runtime import SETTINGS
 from tests.unit.test_app import ALB, HTTP_V2, REST_V1
 
 PAGE_BYTES = 40_000
