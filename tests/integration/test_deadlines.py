@@ -13,19 +13,19 @@ from tests.integration.sandbox import Sandbox
 
 QUERY = "how do I keep a sourdough starter alive"
 ANSWER = "Feed the sourdough starter with flour and water once a week to keep it alive."
-# About a million tokens, read twice over beside a long question: ten seconds of work for a fast core.
-PASSAGES = [{"text": f"{number} {'the stadium was sold out ' * 190}"} for number in range(1000)]
+# Ten million tokens, for every chunk repeats a long question: half a minute of work for a fast core.
+PASSAGES = [{"text": f"{number} {'x y z ' * 820}"} for number in range(1000)]
 TOO_MUCH: dict[str, Any] = {
     "query": QUERY + " through the winter" * 80,
     "passages": [{"text": ANSWER}, *PASSAGES[1:]],
-    "chunking": {"overlap_tokens": 128},
+    "chunking": {"overlap_tokens": 128, "max_chunks_per_doc": 100},
 }
 
 
 @pytest.fixture(scope="module")
 def hurried(sandbox: Sandbox) -> Iterator[Emulator]:
-    """A function with a timeout of six seconds, past which Lambda would end its process."""
-    with Emulator(sandbox, **VARIABLES, AWS_LAMBDA_FUNCTION_TIMEOUT="6") as running:
+    """A function with a timeout of ten seconds, past which Lambda would end its process."""
+    with Emulator(sandbox, **VARIABLES, AWS_LAMBDA_FUNCTION_TIMEOUT="10") as running:
         # On a busy machine the first start may itself run into the timeout.
         assert any(running.invoke({"warmup": True}) == {"warm": True} for _ in range(5)), running.log()
         yield running
@@ -39,7 +39,7 @@ def test_before_lambda_s_own_timeout_every_passage_comes_back(hurried: Emulator)
     scored = [result for result in answer["results"] if result.get("scored", True)]
     assert 0 < len(scored) == 1000 - answer["meta"]["unscored"]
     assert answer["results"][0]["index"] == 0
-    assert answer["timings_ms"]["total"] < 6000
+    assert answer["timings_ms"]["total"] < 10_000
     assert hurried.pids() == before
     assert "meta" not in hurried.invoke({"query": QUERY, "passages": [ANSWER]})
 
