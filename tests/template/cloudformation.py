@@ -31,6 +31,11 @@ Template = dict[str, Any]
 
 def load(name: str = "template.yaml") -> Template:
     """A template of the project as it is written."""
+    return copy.deepcopy(_parsed(name))
+
+
+@functools.cache
+def _parsed(name: str) -> Template:
     template: Template = yaml_parse((ROOT / name).read_text())
     return template
 
