@@ -68,7 +68,7 @@ tests/clients/node_modules/.ready: tests/clients/package-lock.json
 	@touch $@
 
 .PHONY: openapi
-openapi: .venvs/test/.ready ## Write infra/openapi.yaml from the code
+openapi: .venvs/test/.ready ## Write infra/openapi.yaml and the request validator from the code
 	$(call BIN,test)/python -m infra.openapi
 
 .PHONY: test-readme

@@ -1,4 +1,6 @@
-"""Write the contract file, or hold the code against it: `python -m infra.openapi [--check | --release]`.
+"""Write what is made from the contract, or hold it against the code: `python -m infra.openapi [--check | --release]`.
+
+`handler/request_validator.py` is the request schema as code: to compile it takes a tenth of Lambda's init.
 
 `openapi.yaml` is what the code of this tree speaks, `openapi.released.yaml` what was last promised. With ``--check``
 the first must be up to date, and must not break what was promised; ``--release`` makes the first the promise.
@@ -11,12 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fastjsonschema
 import yaml
 
+from handler.contract import RANK_REQUEST_SCHEMA
 from handler.openapi import document
 
 CONTRACT = Path(__file__).with_name("openapi.yaml")
 RELEASED = Path(__file__).with_name("openapi.released.yaml")
+VALIDATOR = Path(__file__).parents[1] / "handler" / "request_validator.py"
 
 Schema = dict[str, Any]
 # Limits of a request that may be raised but not lowered, and the other way round.
@@ -34,6 +39,13 @@ def to_yaml(contract: Schema) -> str:
     """The file's text."""
     heading = "# Made by `make openapi` from handler/openapi.py; `make check` fails where it is stale.\n"
     return heading + yaml.dump(contract, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def validator() -> str:
+    """Return the request schema as Python code."""
+    heading = '"""Made by `make openapi` from RANK_REQUEST_SCHEMA; `make check` fails where it is stale."""\n\n'
+    code: str = fastjsonschema.compile_to_code(RANK_REQUEST_SCHEMA, use_default=False)
+    return heading + code
 
 
 def breaking_changes(old: Schema, new: Schema) -> Iterator[str]:
@@ -133,11 +145,14 @@ def main(arguments: list[str]) -> None:
     if arguments == ["--check"]:
         if CONTRACT.read_text(encoding="utf-8") != text:
             sys.exit(f"infra/{CONTRACT.name} is stale: run `make openapi`")
+        if VALIDATOR.read_text(encoding="utf-8") != validator():
+            sys.exit(f"handler/{VALIDATOR.name} is stale: run `make openapi`")
         released = yaml.safe_load(RELEASED.read_text(encoding="utf-8"))
         if broken := list(breaking_changes(released, document())):
             sys.exit("breaks the released contract:\n  " + "\n  ".join(broken))
     else:
         CONTRACT.write_text(text, encoding="utf-8")
+        VALIDATOR.write_text(validator(), encoding="utf-8")
         if arguments == ["--release"]:
             RELEASED.write_text(text, encoding="utf-8")
 
