@@ -178,6 +178,7 @@ def _runtime_api(event: bytes, answered: threading.Event) -> ThreadingHTTPServer
                 ("Lambda-Runtime-Aws-Request-Id", "1"),
                 ("Lambda-Runtime-Deadline-Ms", "9999999999999"),
                 ("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:rerank"),
+                ("Content-Type", "application/json"),  # without it the client ends in a segmentation fault
                 ("Content-Length", str(len(event))),
             ):
                 self.send_header(name, value)
