@@ -32,8 +32,8 @@ help: ## List the verbs
 		/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: .build/local/.ready-$(subst /,-,$(MODEL)) .venvs/infra/.ready .venvs/lambda/.ready .venvs/test/.ready ## Rank an example in Lambda's own emulator (EXAMPLE=file.json MODEL=folder)
-	$(call BIN,test)/python -m tests.integration.demo $(EXAMPLE)
+run: .build/local/.ready-$(subst /,-,$(MODEL)) .venvs/infra/.ready .venvs/lambda/.ready ## Rank an example in Lambda's own emulator (EXAMPLE=file.json MODEL=folder)
+	$(call BIN,build)/python -m tests.integration.demo $(EXAMPLE)
 
 .PHONY: serve
 serve: .venvs/test/.ready ## Serve the HTTP application on this machine, open to it alone (PORT=8000 MODEL=folder)
