@@ -194,6 +194,11 @@ def _runtime_api(event: bytes, answered: threading.Event) -> ThreadingHTTPServer
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    return server
+    return _Server(("127.0.0.1", 0), Handler)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_about: object) -> None:
+        """Say nothing: a client that is killed breaks its connection, and one that fails is missed by its answer."""
