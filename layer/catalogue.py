@@ -38,6 +38,7 @@ class Entry:
 
     ``source`` is a repository of the hub, or None for what is made here or needs no files. ``options`` go into the
     manifest's; ``labels`` are the tokens for "not relevant" and "relevant" of a T5 ranker, ``prompt`` its prompt.
+    ``sha256`` is the digest of the weights of what is made here; its ``manifest.json`` has those of all its files.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Entry:
     max_query_tokens: int | None = None
     prompt: str | None = None
     labels: tuple[str, str] | None = None
+    sha256: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     files: tuple[File, ...] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,9 @@ def test_an_entry_that_cannot_be_is_refused(tmp_path: Path, more: str, said: str
     path.write_text(ENTRY + more)
     with pytest.raises(catalogue.CatalogueError, match=said):
         catalogue.read(path)
+
+
+def test_the_baked_model_s_digest_is_that_of_its_manifest() -> None:
+    baked = catalogue.find("nano")
+    files = json.loads(Path("layer/nano/manifest.json").read_text())["files"]
+    assert baked.sha256 == files["model.onnx.data"]["sha256"]
