@@ -172,11 +172,12 @@ def finish(event: Mapping[str, Any]) -> dict[str, Any]:
     run = Run.parse(event["batch"])
     summary: dict[str, Any] = dict.fromkeys(COUNTS, 0) | {"parts": 0, "removed": 0, "models": [], "missing": []}
     missing = 0
+    listed = {kind: _listed(run, kind) for kind in ("receipts", *KINDS)}
     with SpooledTemporaryFile(SPOOL_BYTES) as parts, SpooledTemporaryFile(SPOOL_BYTES) as errors:
         for key, source, ranges in _sources(run):
             line: int | None = 1  # of the object, as long as no part is missing before it
             named: set[str] = set()
-            for receipt in _chain(run, source, ranges):
+            for receipt in _chain(run, source, listed["receipts"].get(source, []), ranges):
                 if "receipt" not in receipt:
                     missing += 1
                     summary["missing"] = [*summary["missing"], {"key": key, **receipt}][:100]
@@ -192,7 +193,10 @@ def finish(event: Mapping[str, Any]) -> dict[str, Any]:
                 if part["model"] not in summary["models"]:
                     summary["models"].append(part["model"])
                 line = line and line + part["lines"]
-            summary["removed"] += _sweep(run, source, named)
+            strays = {key for kind in KINDS for key in listed[kind].get(source, [])} - named
+            for stray in strays:
+                objects.delete(run.at(stray))
+            summary["removed"] += len(strays)
         for name, file in (("parts.jsonl", parts), ("errors.jsonl", errors)):
             file.seek(0)
             objects.upload(run.at(name), file)
@@ -218,10 +222,18 @@ def _sources(run: Run) -> Iterator[tuple[str, str, list[tuple[int, int]]]]:
         yield key, name, ranges
 
 
-def _chain(run: Run, source: str, ranges: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
+def _listed(run: Run, kind: str) -> dict[str, list[str]]:
+    """The keys of one kind below the run's prefix, by source: a request for every thousand files, however spread."""
+    found: dict[str, list[str]] = {}
+    for item in objects.keys(run.at(f"{kind}/")):
+        key = item["Key"].removeprefix(run.output.key)
+        found.setdefault(key.split("/")[1], []).append(key)
+    return found
+
+
+def _chain(run: Run, source: str, receipts: list[str], ranges: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
     """``{"receipt"}`` of each part, and ``{"start", "end"}`` of each stretch that has none."""
-    listed = (found["Key"] for found in objects.keys(run.at(f"receipts/{source}/")))
-    starts = [int(re.findall(r"(\d+)\.json$", key)[0]) for key in listed]
+    starts = [int(re.findall(r"(\d+)\.json$", key)[0]) for key in receipts]
     with ThreadPoolExecutor(READERS) as pool:
         found = dict(zip(starts, pool.map(lambda start: runs.find_receipt(run, source, start), starts), strict=True))
     for begin, end in ranges:
@@ -242,14 +254,3 @@ def _number_errors(run: Run, part: Mapping[str, Any], first_line: int | None, er
     for line in objects.lines(run.at(part["files"]["errors"]), 0, END_UNKNOWN):
         said = json.loads(line.data or b"{}")
         errors.write(runs.to_line({**said, "line": first_line and first_line + said["line"] - 1}))
-
-
-def _sweep(run: Run, source: str, named: set[str]) -> int:
-    """Remove the files of workers that died between writing and committing; their number."""
-    removed = 0
-    for kind in KINDS:
-        for found in objects.keys(run.at(f"{kind}/{source}/")):
-            if found["Key"].removeprefix(run.output.key) not in named:
-                objects.delete(Pointer(run.output.bucket, found["Key"], owner=run.output.owner))
-                removed += 1
-    return removed

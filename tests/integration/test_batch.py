@@ -287,9 +287,9 @@ def test_a_file_shaped_like_a_gigabyte_is_ranked_range_by_range(bench: Bench) ->
     assert outcome.results == alone(body)
 
 
-def _slowly(_number: int, method: str, _path: str) -> Fault | None:
-    if method == "GET":
-        time.sleep(0.35)
+def _slowly(_number: int, method: str, path: str) -> Fault | None:
+    if method == "GET" and "/in/" in path:
+        time.sleep(0.7)
     return None
 
 
