@@ -34,10 +34,10 @@ class Recipe:
     """What a run may vary."""
 
     steps: int
-    rate: float = 1e-3
+    rate: float = 8e-4
     embedding_rate: float = 5e-4
     warmup: int = 100
-    decay: float = 0.4
+    decay: float = 0.65
     kl: float = 1.0
     margin: float = 0.05
     label: float = 0.2

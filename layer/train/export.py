@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from layer.optimize import nano
 from layer.optimize.graph import Range
@@ -22,7 +21,7 @@ KEPT = 0.9999  # share of the values that the uint8 range must hold
 
 
 def calibrate(net: Nano, pairs: list[tuple[torch.Tensor, ...]]) -> dict[str, float]:
-    """Return the largest magnitude at the input of every int8 product over batches of pairs, and in the embeddings."""
+    """Return the largest magnitude at the input of every int8 product over batches of pairs."""
     seen: dict[str, list[float]] = {name: [] for name in QUANTISED}
 
     def watch(name: str) -> torch.utils.hooks.RemovableHandle:
@@ -40,8 +39,7 @@ def calibrate(net: Nano, pairs: list[tuple[torch.Tensor, ...]]) -> dict[str, flo
             net(*pair)
     for handle in handles:
         handle.remove()
-    table = F.normalize(net.embedding.weight.detach(), dim=-1)
-    return {name: max(values) for name, values in seen.items()} | {"embedding": float(table.abs().max())}
+    return {name: max(values) for name, values in seen.items()}
 
 
 def export(net: Nano, ranges: dict[str, float] | None, path: Path) -> None:
@@ -49,7 +47,7 @@ def export(net: Nano, ranges: dict[str, float] | None, path: Path) -> None:
     weights = {name: tensor.detach().float().numpy() for name, tensor in net.state_dict().items()}
     bounds = None
     if ranges is not None:
-        # The student rounds to steps of r / 127 around 128, and what a ReLU made to steps of r / 255 from 0.
+        # Steps of r / 127 around 128; what a ReLU made, steps of r / 255 from 0.
         bounds = {name: Range(-ranges[name] * 128 / 127, ranges[name]) for name in QUANTISED}
         bounds["down"] = Range(0.0, ranges["down"])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,6 @@ SLOPES = (1.0, 0.0)
 SOFT_FLOOR = 0.5
 LENGTH_SCALE = 128.0
 ROOT = math.sqrt(WIDTH)
-WEIGHT_LIMIT, EMBEDDING_LIMIT = 63, 127
 
 
 @dataclass
@@ -93,19 +92,6 @@ class Match(torch.autograd.Function):
         return (grad @ p.flatten(0, 1)).float(), (grad.T @ q).float().view(p.shape)
 
 
-def round_input(x: Tensor, largest: float, *, positive: bool) -> Tensor:
-    """Round activations to the uint8 grid that reaches ``largest``; gradients pass where they are within it."""
-    step = largest / (255 if positive else 127)
-    clipped = x.clamp(0 if positive else -largest - step, largest)
-    return clipped + ((clipped / step).round() * step - clipped).detach()
-
-
-def round_weight(weight: Tensor, limit: int, axis: int) -> Tensor:
-    """Round to symmetric integers within ``limit``, with a scale for each index of the other axis; gradients pass."""
-    step = weight.detach().abs().amax(axis, keepdim=True).clamp(min=1e-8) / limit
-    return weight + ((weight / step).round() * step - weight).detach()
-
-
 def perceptron(inner: int, hidden: int, out: int) -> nn.Sequential:
     """Return a one-hidden-layer ReLU network."""
     return nn.Sequential(nn.Linear(inner, hidden), nn.ReLU(), nn.Linear(hidden, out))
@@ -132,7 +118,6 @@ class Nano(nn.Module):
         self.per_term = perceptron(TERM_FEATURES, TERM_HIDDEN, TERM_OUT)
         self.score = perceptron(TERM_OUT + 4, HIDDEN, 1)
         self.linear = nn.Linear(TERM_OUT + 4, 1)
-        self.ranges: dict[str, float] = {}
         with torch.no_grad():
             self.qkv.weight.mul_(0.5)
             self.qkv.weight[:WIDTH] += 0.5 * torch.eye(WIDTH)
@@ -145,32 +130,21 @@ class Nano(nn.Module):
             self.linear.weight[0, TERM_OUT] = 2.0
             self.linear.weight[0, TERM_OUT + 1] = 12.0
 
-    def dense(self, name: str, x: Tensor) -> Tensor:
-        """Apply a linear layer; rounded as the int8 graph rounds it where ``ranges`` knows its input."""
-        module = getattr(self, name)
-        if name not in self.ranges:
-            return module(x)
-        return F.linear(
-            round_input(x, self.ranges[name], positive=name == "down"),
-            round_weight(module.weight, WEIGHT_LIMIT, 1),
-            module.bias,
-        )
-
     def layer(self, x: Tensor, bias: Tensor) -> Tensor:
         """Return states with unit norm, [n, tokens, d]; ``bias`` is added to attention logits [n or 1, heads, tokens,
         tokens].
         """
         rows, tokens, _ = x.shape
-        q, k, v = self.dense("qkv", x).view(rows, tokens, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(x).view(rows, tokens, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
         share = (q @ k.transpose(2, 3) * (WIDTH // HEADS) ** -0.5 + bias.to(q.dtype)).softmax(-1).to(v.dtype)
         mixed = (share @ v).transpose(1, 2).reshape(rows, tokens, WIDTH)
-        y = self.norm((x + self.dense("out", mixed)).float())
-        return F.layer_norm((y + self.dense("down", F.relu(self.dense("up", y)))).float(), (WIDTH,), eps=1e-6) / ROOT
+        y = self.norm((x + self.out(mixed)).float())
+        return F.layer_norm((y + self.down(F.relu(self.up(y)))).float(), (WIDTH,), eps=1e-6) / ROOT
 
     def pool(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
         """Return the joint and the static unit vector of each text, [n, 384] and [n, d]."""
         both, flat = self.pools_of(unit, static, ids, content)
-        return F.normalize(self.dense("joint", both).float(), dim=-1), flat
+        return F.normalize(self.joint(both).float(), dim=-1), flat
 
     def pools_of(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the joint vector is made of, [n, 5 d], and the static unit vector, [n, d]."""
@@ -183,12 +157,7 @@ class Nano(nn.Module):
 
     def static_of(self, ids: Tensor) -> Tensor:
         """Return unit static embeddings."""
-        rows = F.normalize(self.embedding(ids), dim=-1)
-        if not self.ranges:
-            return rows
-        largest = self.ranges["embedding"]
-        step = largest / EMBEDDING_LIMIT
-        return rows + ((rows / step).round() * step - rows).detach()
+        return F.normalize(self.embedding(ids), dim=-1)
 
     def states(self, ids: Tensor, mask: Tensor, segment: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return unit states and static embeddings [n, tokens, d], zero outside the text, and where the text is."""

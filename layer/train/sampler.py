@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from layer.train.prepare import World
 from layer.train.tokens import CLS, SEP, VOCABULARY_SIZE, Ids
 
-LEXICAL = 0.35
+LEXICAL = 0.45
 SEEDS, NEIGHBOURS, SHOWN = 4, 8, 48
 HARD, RANDOM = (3, 3, 1), 24
 NEAR, FAR = 8, 80

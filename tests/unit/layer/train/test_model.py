@@ -15,7 +15,7 @@ import onnxruntime  # noqa: E402 - after torch is known to be there
 
 from layer.train import export  # noqa: E402
 from layer.train.distill import Recipe, losses, rate_at, score_batch  # noqa: E402
-from layer.train.model import EMBEDDING_LIMIT, Match, Nano  # noqa: E402
+from layer.train.model import Match, Nano  # noqa: E402
 from layer.train.sampler import Batch, exact_counts, rows  # noqa: E402
 from layer.train.tokens import VOCABULARY_SIZE, Ids  # noqa: E402
 
@@ -72,7 +72,7 @@ def test_the_float32_graph_computes_what_the_student_computes(net: Nano, tmp_pat
     assert np.abs(found[:, 0] - forward(net, inputs)).max() < 1e-5
 
 
-def test_the_int8_graph_rounds_as_the_student_s_ranges_say(net: Nano, tmp_path: Path) -> None:
+def test_the_int8_graph_stays_near_the_student(net: Nano, tmp_path: Path) -> None:
     inputs = rows(QUERIES[0], PASSAGES)
     exact = forward(net, inputs)
     ranges = export.calibrate(net, [tuple(map(torch.from_numpy, inputs))])
@@ -80,7 +80,6 @@ def test_the_int8_graph_rounds_as_the_student_s_ranges_say(net: Nano, tmp_path: 
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     (found,) = session.run(None, dict(zip(INPUTS, inputs, strict=True)))
     assert 0 < np.abs(found[:, 0] - exact).max() < 0.2
-    assert ranges["embedding"] / EMBEDDING_LIMIT < 0.01
 
 
 def test_match_has_the_gradient_of_its_formula() -> None:
