@@ -124,8 +124,13 @@ def _adapter() -> Callable[[Any, Any], dict[str, Any]]:
 
     from handler.asgi import app
 
-    asyncio.set_event_loop(asyncio.new_event_loop())  # mangum asks for the current one, which need not exist
-    return Mangum(app, lifespan="off")  # lifespan events would run at every invocation
+    loop = asyncio.new_event_loop()
+
+    def answer(event: Any, context: Any) -> dict[str, Any]:
+        asyncio.set_event_loop(loop)  # mangum takes the current one, which need not exist
+        return Mangum(app, lifespan="off")(event, context)  # lifespan events would run at every invocation
+
+    return answer
 
 
 def _warm(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:

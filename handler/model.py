@@ -8,14 +8,8 @@ otherwise rewrite at load time was done when the file was made (``layer.optimize
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
-
-# Before onnxruntime is imported: from 1.29 on it would create a database and a device id under the home directory and
-# start an upload thread. The tokenizers library, where it is needed at all, would start a thread pool.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import onnxruntime
 
