@@ -26,12 +26,13 @@ from layer.train.distill import Recipe, distill
 from layer.train.export import calibrate as ranges_of
 from layer.train.export import export
 from layer.train.imitate import Texts, imitate
-from layer.train.minilm import VOCABULARY, MiniLM, fetch
+from layer.train.minilm import MiniLM
 from layer.train.model import Nano
 from layer.train.release import release
 from layer.train.sampler import Sampler
 from layer.train.start import principal_components, start_joint
 from layer.train.tokens import VOCABULARY_SIZE, Ids, Tokens
+from layer.train.wheel import VOCABULARY, fetch
 
 CALIBRATION_QUERIES = 60
 FEWEST = 500

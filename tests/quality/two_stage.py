@@ -33,8 +33,9 @@ from ir_measures import RR, R, nDCG
 from tqdm import tqdm
 
 from layer.train.beir import BeirSet, DataError, read_set
+from layer.train.wheel import fetch
 from tests.quality.evaluate import Run, bm25
-from tests.quality.minilm import Array, MiniLM, fetch
+from tests.quality.minilm import Array, MiniLM
 
 DEPTH = 100
 MEASURES = {
