@@ -111,4 +111,6 @@ def table(request: pytest.FixtureRequest) -> object:
     head = f"{'architecture':<16} {'reference':<26} {'largest':>9} {'fp32':>9} {'int8':>9}"
     under = f"{'':<16} {'':<26} {'diff.':>9} {'ms / 100':>9} {'ms / 100':>9}"
     reporter: Any = request.config.pluginmanager.get_plugin("terminalreporter")
-    reporter.write_line("\n" + "\n".join([head, under, *TABLE]))
+    capture: Any = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():  # or the table would go where passed tests' output goes
+        reporter.write_line("\n" + "\n".join([head, under, *TABLE]))
