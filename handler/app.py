@@ -125,10 +125,12 @@ def _adapter() -> Callable[[Any, Any], dict[str, Any]]:
     from handler.asgi import app
 
     loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    adapter = Mangum(app, lifespan="off")  # lifespan events would run at every invocation
 
     def answer(event: Any, context: Any) -> dict[str, Any]:
-        asyncio.set_event_loop(loop)  # mangum takes the current one, which need not exist
-        return Mangum(app, lifespan="off")(event, context)  # lifespan events would run at every invocation
+        asyncio.set_event_loop(loop)  # mangum takes the current one, which something else may have put away
+        return adapter(event, context)
 
     return answer
 
