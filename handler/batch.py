@@ -185,7 +185,7 @@ class _Shift:
         if not line.data.strip():
             return
         given = _decode(line.data)
-        request = replace(native.parse({**self._run.options, **given}), deadline_ms=None, on_deadline="error")
+        request = native.parse({**self._run.options, **given})._replace(deadline_ms=None, on_deadline="error")
         query_id = _query_id(given)
         ranking = rank(request, self._time.remaining_ms)
         if self._run.trec:

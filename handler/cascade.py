@@ -7,7 +7,6 @@ The first model is cheap and orders all passages, the second is better and reord
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -92,22 +91,22 @@ class Cascade:
         a score below theirs. So the first model's order stands where the time runs out or the second is overloaded,
         unless the request wants all or nothing. Raises what either of them does.
         """
-        whole = replace(request, top_n=None, score_threshold=None, min_results=0, model=None, models=())
+        whole = request._replace(top_n=None, score_threshold=None, min_results=0, model=None, models=())
         if request.dry_run:
             return self._foretell(whole, clock)
-        first = self._first.rank(replace(whole, highlighting=None), clock)
+        first = self._first.rank(whole._replace(highlighting=None), clock)
         head = [result.index for result in first.results if result.scored][: self._cut]
         try:
             if clock.expired():
                 raise DeadlineExceeded("the time allowed ran out before the second model was asked")
             passages = tuple(request.passages[index] for index in head)
-            second = self._second.rank(replace(whole, passages=passages), clock) if head else None
+            second = self._second.rank(whole._replace(passages=passages), clock) if head else None
         except (DeadlineExceeded, Overloaded):
             if request.on_deadline == "error":
                 raise
             second = None
         again = [] if second is None else [
-            replace(result, index=head[result.index], passage=request.passages[head[result.index]])
+            result._replace(index=head[result.index], passage=request.passages[head[result.index]])
             for result in second.results if result.scored
         ]  # fmt: skip
         results = [*again, *_below(again, first.results, bounded=not request.raw_scores and request.fusion is None)]
@@ -121,7 +120,7 @@ class Cascade:
 
     def _foretell(self, request: RankRequest, clock: Clock) -> Ranking:
         first = self._first.rank(request, clock)
-        second = self._second.rank(replace(request, passages=request.passages[: self._cut]), clock)
+        second = self._second.rank(request._replace(passages=request.passages[: self._cut]), clock)
         told = [ranking.estimate for ranking in (first, second) if ranking.estimate is not None]
         estimate = Estimate(sum(e.milliseconds for e in told), sum(e.usd for e in told), max(e.memory_mb for e in told))
         timings = _together(first.timings, second.timings, clock)
@@ -139,7 +138,7 @@ def _below(again: Sequence[Result], all_results: Sequence[Result], *, bounded: b
         return rest
     floor = again[-1].score
     fall = max(rest[0].score - floor, 0.0)
-    return [replace(r, score=r.score * floor if bounded else r.score - fall) for r in rest]
+    return [r._replace(score=r.score * floor if bounded else r.score - fall) for r in rest]
 
 
 def _kept(results: list[Result], request: RankRequest) -> tuple[Result, ...]:

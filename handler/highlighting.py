@@ -6,7 +6,6 @@ Loaded with the first request that asks for them.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from handler.contract import Span
@@ -97,7 +96,7 @@ def with_spans(
         elif mine is not None and scores[position] >= wanted.threshold:
             mine.append(Span(sentence.start, sentence.end, scores[position]))
     return tuple(
-        result if (mine := spans.get(place)) is None else replace(result, spans=_best(mine, wanted.max_spans))
+        result if (mine := spans.get(place)) is None else result._replace(spans=_best(mine, wanted.max_spans))
         for place, result in enumerate(results)
     )
 

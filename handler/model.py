@@ -8,8 +8,8 @@ otherwise rewrite at load time was done when the file was made (``layer.optimize
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import onnxruntime
 
@@ -18,6 +18,7 @@ from handler.errors import ModelError
 from handler.wordpiece import Tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -30,8 +31,7 @@ GRAPH = "model.onnx"
 BERT = "bert"  # what this module runs by itself; other architectures are imported when a manifest names them
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """``manifest.json``: what a model directory says of itself. Keys that are not listed here are left alone.
 
     ``description`` tells a person what the model is good for. A relevance score is ``sigmoid(logit / temperature +
@@ -49,15 +49,15 @@ class Manifest:
     temperature: float = 1.0
     bias: float = 0.0
     description: str = ""
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
+    files: Mapping[str, dict[str, Any]] = MappingProxyType({})
+    options: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
         """Read the manifest in ``directory``; ``ModelError`` where there is none or it lacks what it must say."""
         try:
             said = json.loads((directory / MANIFEST).read_bytes())
-            return cls(**{f.name: said[f.name] for f in fields(cls) if f.name in said})
+            return cls(**{name: said[name] for name in cls._fields if name in said})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(
                 f"Model directory {directory}: cannot read {MANIFEST} ({type(error).__name__})."
@@ -65,7 +65,11 @@ class Manifest:
 
     def write(self, directory: Path, **more: object) -> None:
         """Write ``manifest.json`` into ``directory``; ``more`` are further keys, for people and other tools."""
-        text = json.dumps({**asdict(self), **more}, indent=2, ensure_ascii=False)
+        text = json.dumps(
+            {**self._asdict(), "files": dict(self.files), "options": dict(self.options), **more},
+            indent=2,
+            ensure_ascii=False,
+        )
         (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 

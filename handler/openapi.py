@@ -6,7 +6,6 @@ a field being required where even the shortest answer has it. So neither can say
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -257,9 +256,9 @@ def _place(schema: Body, path: list[str], field: Body, required: bool) -> None:
 
 def _response_schema(dialect: Dialect) -> Body:
     request = dialect.parse(dialect.example)
-    bare = tuple(replace(passage, id=None) for passage in request.passages)
-    least = replace(request, passages=bare, return_passages=False)
-    most = replace(request, return_passages=True)
+    bare = tuple(passage._replace(id=None) for passage in request.passages)
+    least = request._replace(passages=bare, return_passages=False)
+    most = request._replace(return_passages=True)
     return _schema_of(dialect.render(_ranking(most, full=True), most), dialect.render(_ranking(least), least))
 
 
@@ -278,7 +277,7 @@ def _ranking(request: RankRequest, full: bool = False) -> Ranking:
     results = tuple(
         Result(
             index=index,
-            passage=replace(passage, id=passage.id or "a") if full else passage,
+            passage=passage._replace(id=passage.id or "a") if full else passage,
             score=0.75 / (index + 1),
             logit=1.5,
             model_score=0.75,

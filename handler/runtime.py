@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -59,12 +58,14 @@ def rank(request: RankRequest, remaining_ms: Callable[[], int] | None = None) ->
     return served.rank(request, Clock.start(request.deadline_ms, remaining_ms))
 
 
-@dataclass(frozen=True, slots=True)
 class Clock:
     """When a request began and by when it must be answered, in seconds of ``perf_counter``; None means no limit."""
 
-    began: float
-    deadline: float | None
+    __slots__ = ("began", "deadline")
+
+    def __init__(self, began: float, deadline: float | None) -> None:
+        self.began = began
+        self.deadline = deadline
 
     @classmethod
     def start(cls, deadline_ms: int | None = None, remaining_ms: Callable[[], int] | None = None) -> Clock:

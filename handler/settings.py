@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """How this deployment behaves. Every field is an environment variable that ``template.yaml`` sets.
 
     ``auth_mode``: ``Key`` (closed unless a known key comes along), ``None`` (open) or ``Front`` (IAM or JWT at the

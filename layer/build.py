@@ -37,7 +37,7 @@ def dependencies(out: Path, target: Target, _models: Sequence[Path]) -> None:
     found = wheels.download(target, CACHE / "wheels" / target.lock.stem)
     wheels.unpack(found, python)
     packages = [_describe(metadata, target) for metadata in sorted(python.glob("*.dist-info/METADATA"))]
-    compiled = _compile(python, "/opt/python", target)
+    compiled = _compile(python, "/opt/python", target, bare=True)
     _finish(out, "dependencies", target, bytecode=compiled, packages=packages)
 
 
@@ -97,7 +97,7 @@ def build(artefact: str, out: Path, target: Target, *models: Path) -> dict[str, 
     return made
 
 
-def _compile(root: Path, runtime_root: str, target: Target) -> str | None:
+def _compile(root: Path, runtime_root: str, target: Target, *, bare: bool = False) -> str | None:
     interpreter = bytecode.find_interpreter(target.minor, CACHE / "python")
     if interpreter is None:
         print(
@@ -105,7 +105,7 @@ def _compile(root: Path, runtime_root: str, target: Target) -> str | None:
             file=sys.stderr,
         )
         return None
-    return bytecode.compile_tree(interpreter, root, runtime_root)
+    return bytecode.compile_tree(interpreter, root, runtime_root, bare=bare)
 
 
 def _describe(metadata: Path, target: Target) -> dict[str, str]:

@@ -48,13 +48,18 @@ def _is_cpython(candidate: str, minor: str) -> bool:
     return answer.stdout.split() == ["CPython", minor]
 
 
-def compile_tree(interpreter: str, root: Path, runtime_root: str) -> str:
+def compile_tree(interpreter: str, root: Path, runtime_root: str, *, bare: bool = False) -> str:
     """Compile every module below ``root`` for files that will lie at ``runtime_root``; return the version that did it.
 
+    ``bare`` bytecode has no docstrings and no assertions (``python -OO``), which are a third of what is read at the
+    start. It takes the place of the ordinary bytecode: which of the two a runtime looks for is not ours to choose.
     One process, in sorted order, with a fixed hash seed: the same sources give the same bytes.
     """
     options = ["--invalidation-mode", "unchecked-hash", "-q", "-j", "1", "-s", str(root), "-p", runtime_root, str(root)]
     environment = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
-    subprocess.run([interpreter, "-m", "compileall", *options], env=environment, check=True)
+    level = "2" if bare else "0"
+    subprocess.run([interpreter, "-m", "compileall", "-o", level, *options], env=environment, check=True)
+    for path in root.rglob(f"*.opt-{level}.pyc"):
+        path.rename(path.with_name(path.name.replace(f".opt-{level}", "")))
     version = subprocess.run([interpreter, "-VV"], env=environment, check=True, capture_output=True, text=True)
     return version.stdout.split()[1]

@@ -41,7 +41,7 @@ def download(target: Target, cache: Path) -> list[Path]:
 
 
 def unpack(wheels: list[Path], into: Path) -> None:
-    """Unpack the wheels side by side into the folder ``into``, pruned and stripped as ``prune.toml`` says."""
+    """Unpack the wheels side by side into the folder ``into``, pruned, emptied and stripped as ``prune.toml`` says."""
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(into)
@@ -51,6 +51,8 @@ def unpack(wheels: list[Path], into: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+    for path in matches(into, PRUNING["empty"]["paths"]):
+        path.write_bytes(b"")
     for path in matches(into, PRUNING["strip"]["paths"]):
         strip(path)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +48,9 @@ def _body(request: RankRequest, clock: Clock) -> dict[str, Any]:
         "raw_scores": request.raw_scores,
         "on_deadline": request.on_deadline,
         "truncation": request.truncation,
-        "chunking": asdict(request.chunking),
-        "fusion": request.fusion and asdict(request.fusion),
-        "relevant_spans": request.highlighting and asdict(request.highlighting),
+        "chunking": request.chunking._asdict(),
+        "fusion": request.fusion and request.fusion._asdict(),
+        "relevant_spans": request.highlighting and request.highlighting._asdict(),
         "dry_run": request.dry_run,
     }
     if clock.deadline is not None:

@@ -99,11 +99,10 @@ def _keep_graph(source: Source, target: Path, name: str, revision: str, *, int8:
 
 
 def _with_files(manifest: Manifest, target: Path, graph: list[str], tokenizer: str) -> Manifest:
-    from dataclasses import replace
 
     entries = {file: bert.entry(target / file) for file in (*graph, tokenizer)}
     revision = manifest.revision or bert.digest(*(target / file for file in graph))[:12]
-    manifest = replace(manifest, revision=revision, files=entries)
+    manifest = manifest._replace(revision=revision, files=entries)
     manifest.write(target)
     return manifest
 
@@ -125,10 +124,9 @@ def _finish(target: Path, manifest: Manifest, entry: Entry | None, difference: f
 
 
 def _described(manifest: Manifest, entry: Entry) -> Manifest:
-    from dataclasses import replace
 
     asked = entry.max_query_tokens or manifest.max_query_tokens
-    return replace(manifest, description=entry.description, max_query_tokens=asked)
+    return manifest._replace(description=entry.description, max_query_tokens=asked)
 
 
 def _tokenizer(source: Source, target: Path) -> str:

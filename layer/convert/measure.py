@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -38,7 +37,7 @@ def differences(directory: Path, exact: Path) -> float:
             if not name.startswith(GRAPH):
                 shutil.copyfile(directory / name, full / name)
         onnx.save(onnx.load(exact), full / GRAPH)
-        replace(manifest, files={}, options={**manifest.options, "alone": True}).write(full)
+        manifest._replace(files={}, options={**manifest.options, "alone": True}).write(full)
         pairs = list(read_pairs(PAIRS))
         found, wanted = ([_logit(ranker, *pair) for pair in pairs] for ranker in map(Ranker.load, (directory, full)))
     return max(abs(a - b) for a, b in zip(found, wanted, strict=True))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, NDArray[np.float32]]
 
-CLS, SEP = 101, 102
+CLS, SEP = 2, 3
 HEADS = 2
 WINDOW = 512
 SOFT_FLOOR = 0.5
@@ -37,7 +37,10 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def save(weights: Weights, ranges: Mapping[str, Range] | None, path: Path) -> None:
-    """Write the graph of a ``Nano``'s state dictionary; fp32 where ``ranges`` (qkv, out, up, down, joint) is None."""
+    """Write the graph of a ``Nano``'s state dictionary; in fp32 where ``ranges`` is None.
+
+    ``ranges`` are of the inputs of qkv, out, up, down, joint and joint_down.
+    """
     nano = _Nano(weights, ranges)
     nano.graph.save(path, INPUTS, nano.logits())
 
@@ -213,7 +216,10 @@ class _Nano:
         flat = g.node("MatMul", g.node("Mul", g.node("Softplus", prior), keep), static)
         flat = g.node("LpNormalization", g.node("Reshape", flat, g.constant([-1, self.width], np.int64)), axis=-1, p=2)
         both = g.quantise(g.node("Concat", flat, pooled, axis=1), "joint")
-        joint = g.linear(both, w["joint.weight"].T * self.root, None, "joint")
+        inner = g.linear(both, w["joint_up.weight"].T * self.root, w["joint_up.bias"], "joint_up")
+        inner = g.quantise(g.relu(inner), "joint_down")
+        straight = g.linear(both, w["joint.weight"].T * self.root, None, "joint")
+        joint = g.node("Add", straight, g.linear(inner, w["joint_down.weight"].T, None, "joint_down"))
         joint = g.node("LpNormalization", joint, axis=-1, p=2)
         return [self._cosine(flat, self.width), self._cosine(joint, len(w["joint.weight"]))]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +28,12 @@ from layer.train.export import export
 from layer.train.imitate import Texts, imitate
 from layer.train.minilm import MiniLM
 from layer.train.model import Nano
+from layer.train.release import VOCABULARY as OWN_VOCABULARY
 from layer.train.release import release
 from layer.train.sampler import Sampler
 from layer.train.start import principal_components, start_joint
-from layer.train.tokens import VOCABULARY_SIZE, Ids, Tokens
+from layer.train.tokens import Ids, Tokens, Translation, learn_vocabulary
+from layer.train.vocabulary import Vocabulary
 from layer.train.wheel import VOCABULARY, fetch
 
 CALIBRATION_QUERIES = 60
@@ -66,19 +68,30 @@ class Work:
         return path
 
 
-def train(folders: list[Path], work: Work, out: Path, revision: str, seed: int, plan: Plan) -> None:
-    """Run all steps, from data sets to a model directory.
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """All that the student learns from, in ids of its own vocabulary, with the teacher's embeddings."""
+
+    vocabulary: Path
+    world: prepare.World
+    query_vectors: NDArray[np.float16]
+    passage_vectors: NDArray[np.float16]
+    piece_vectors: NDArray[np.float16]
+    short: Vocabulary
+    sampler: Sampler
+
+
+def gather(folders: list[Path], work: Work, seed: int) -> Lessons:
+    """Read the data sets, learn the vocabulary and have the teacher embed everything.
 
     Raises:
         DataError: a data set is missing a file or is malformed.
     """
-    torch.manual_seed(seed)
     teacher = fetch(work.folder / "teacher")
     tokens = Tokens(teacher / VOCABULARY)
     world = prepare.load(
         work.step("world.pkl", lambda path: prepare.save(prepare.prepare(folders, tokens, seed), path))
     )
-
     if len(world.passages) < FEWEST or len(world.queries) < FEWEST:
         raise DataError(f"{folders[0].parent}: needs at least {FEWEST} passages to learn from")
 
@@ -92,34 +105,75 @@ def train(folders: list[Path], work: Work, out: Path, revision: str, seed: int, 
 
     query_vectors = embeddings("queries", world.queries)
     passage_vectors = embeddings("passages", world.passages)
-    entry_vectors = embeddings("entries", [np.array([i], np.int32) for i in range(VOCABULARY_SIZE)])
+    entry_vectors = embeddings("entries", [np.array([i], np.int32) for i in range(len(tokens.pieces))])
     short = vocabulary.write(tokens, entry_vectors, seed)
-    vocabulary_texts = vocabulary.Vocabulary(short, embeddings("vocabulary", short))
+    short_vectors = embeddings("short", short)
+
+    def learnt(path: Path) -> None:
+        texts = [*world.passages[: world.whole], *world.labelled_queries()]
+        learn_vocabulary((word for ids in texts for word in tokens.join(ids)), path)
+
+    own = Tokens(vocabulary_file := work.step(OWN_VOCABULARY, learnt))
+    piece_vectors = embeddings("pieces", [tokens.piece(piece) for piece in own.pieces])
 
     words = lexical.Words(tokens)
     passage_words = [words.of(ids) for ids in tqdm(world.passages, desc="stemming")]
     lexicon = lexical.learn(passage_words)
     query_terms = lexical.query_matrix([words.of(ids) for ids in world.queries], lexicon)
     passage_terms = lexical.passage_matrix(passage_words, lexicon)
-    sampler = Sampler(world, query_vectors, passage_vectors, query_terms, passage_terms, seed)
 
-    frequency = prepare.token_frequency(world.passages, VOCABULARY_SIZE)
-    start = principal_components(entry_vectors, np.sqrt(frequency + 1).astype(np.float32))
-    net = Nano(start, torch.from_numpy(prepare.idf(frequency, len(world.passages))))
+    translate = Translation(tokens, own)
+    world = replace(world, passages=translate(world.passages), queries=translate(world.queries))
+    sampler = Sampler(world, query_vectors, passage_vectors, query_terms, passage_terms, seed)
+    return Lessons(
+        vocabulary_file,
+        world,
+        query_vectors,
+        passage_vectors,
+        piece_vectors,
+        Vocabulary(translate(short), short_vectors),
+        sampler,
+    )
+
+
+def begin(lessons: Lessons) -> Nano:
+    """Return the student before any training."""
+    world = lessons.world
+    frequency = prepare.token_frequency(world.passages, len(lessons.piece_vectors))
+    start = principal_components(lessons.piece_vectors, np.sqrt(frequency + 1).astype(np.float32))
+    return Nano(start, torch.from_numpy(prepare.idf(frequency, len(world.passages))))
+
+
+def imitation_texts(lessons: Lessons) -> list[Texts]:
+    """Return what is imitated: queries, passages, and the short texts, half of them as queries."""
+    short, vectors = lessons.short.texts, lessons.short.vectors
+    half = len(short) // 2
+    return [
+        Texts(lessons.world.queries, lessons.query_vectors, 0, 0.35),
+        Texts(lessons.world.passages, lessons.passage_vectors, 1, 0.5),
+        Texts(short[:half], vectors[:half], 0, 0.075),
+        Texts(short[half:], vectors[half:], 1, 0.075),
+    ]
+
+
+def train(folders: list[Path], work: Work, out: Path, revision: str, seed: int, plan: Plan) -> None:
+    """Run all steps, from data sets to a model directory.
+
+    Raises:
+        DataError: a data set is missing a file or is malformed.
+    """
+    torch.manual_seed(seed)
+    lessons = gather(folders, work, seed)
+    net, sampler = begin(lessons), lessons.sampler
 
     def imitated(path: Path) -> None:
-        queries, passages = Texts(world.queries, query_vectors, 0, 0.35), Texts(world.passages, passage_vectors, 1, 0.5)
-        half = len(short) // 2
-        shorts = [
-            Texts(short[part], vocabulary_texts.vectors[part], segment, 0.075)
-            for segment, part in enumerate((slice(0, half), slice(half, None)))
-        ]
-        start_joint(net, queries, passages, seed)
-        imitate(net, [queries, passages, *shorts], plan.imitation, seed, work.folder / "imitate.ckpt")
+        texts = imitation_texts(lessons)
+        start_joint(net, *texts[:2], seed)
+        imitate(net, texts, plan.imitation, seed, work.folder / "imitate.ckpt")
         torch.save(net.state_dict(), path)
 
     def distilled(path: Path) -> None:
-        averaged = distill(net, sampler, vocabulary_texts, Recipe(plan.distillation), work.folder / "distill.ckpt")
+        averaged = distill(net, sampler, lessons.short, Recipe(plan.distillation), work.folder / "distill.ckpt")
         torch.save(averaged.state_dict(), path)
 
     net.load_state_dict(torch.load(work.step("imitated.pt", imitated), weights_only=True))
@@ -129,7 +183,7 @@ def train(folders: list[Path], work: Work, out: Path, revision: str, seed: int, 
     calibration = fit(graph, sampler)
     release(
         graph,
-        teacher / VOCABULARY,
+        lessons.vocabulary,
         out,
         revision,
         temperature=calibration.temperature,

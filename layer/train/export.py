@@ -16,7 +16,8 @@ from layer.optimize import nano
 from layer.optimize.graph import Range
 from layer.train.model import Nano
 
-QUANTISED = ("qkv", "out", "up", "down", "joint")
+QUANTISED = ("qkv", "out", "up", "down", "joint", "joint_down")
+RECTIFIED = ("down", "joint_down")
 KEPT = 0.9999  # share of the values that the uint8 range must hold
 
 
@@ -27,7 +28,7 @@ def calibrate(net: Nano, pairs: list[tuple[torch.Tensor, ...]]) -> dict[str, flo
     def watch(name: str) -> torch.utils.hooks.RemovableHandle:
         def hook(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
             values = inputs[0].detach().float().flatten()
-            values = values.relu() if name == "down" else values.abs()
+            values = values.relu() if name in RECTIFIED else values.abs()
             seen[name].append(float(np.quantile(values.numpy(), KEPT)))
 
         handle: torch.utils.hooks.RemovableHandle = getattr(net, name).register_forward_pre_hook(hook)
@@ -49,6 +50,6 @@ def export(net: Nano, ranges: dict[str, float] | None, path: Path) -> None:
     if ranges is not None:
         # Steps of r / 127 around 128; what a ReLU made, steps of r / 255 from 0.
         bounds = {name: Range(-ranges[name] * 128 / 127, ranges[name]) for name in QUANTISED}
-        bounds["down"] = Range(0.0, ranges["down"])
+        bounds |= {name: Range(0.0, ranges[name]) for name in RECTIFIED}
     path.parent.mkdir(parents=True, exist_ok=True)
     nano.save(weights, bounds, path)

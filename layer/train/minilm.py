@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from layer.train.tokens import CLS, SEP, Ids
+from layer.train.tokens import Ids
 from layer.train.wheel import HEADS, LAYERS, WEIGHTS, WIDTH, WINDOW
 
 BATCH_TOKENS = 6144
+CLS, SEP = 101, 102  # of the teacher's vocabulary
 
 
 class MiniLM:

@@ -17,8 +17,9 @@ tokens take part in attention alone, never in matching or pooling)::
       f6, f7 = min(1, sum_j X_ij X_i+1,j+1), the same of its left neighbour (i - 1, j - 1)
     weight  r_i = softplus(R[id_i] + a . h_i);  r_i / sum r
     S       = sum_i (r_i / sum r) G(f_i, r_i / sum r)                                   G: MLP 8 -> 16 -> 6
-    pools   p_k = sum_t softmax_t(h_t . A_k + A0_k P[id_t]) h_t  (k = 1..4, per segment), p_0 = sum_t P[id_t] e_t
-    logit   = F(S, cos(p_0 query, p_0 passage), cos(C [p_0/|p_0|; p_1..p_4]), ln(query tokens), ln(passage tokens))
+    pools   p_k = sum_t softmax_t(h_t . A_k + A0_k P[id_t]) h_t  (k = 1..8, per segment), p_0 = sum_t P[id_t] e_t
+    J(c)    = C c + D relu(B c + b)                   of c = [p_0/|p_0|; p_1..p_8]: the joint vector, 384 wide
+    logit   = F(S, cos(p_0 query, p_0 passage), cos(J(c) query, J(c) passage), ln(query tokens), ln(passage tokens))
 
 A token attends to its own segment only, so states of a query and of a passage are computed once and every query of a
 training batch can be scored with every passage of it (:meth:`Nano.cross`), which is what makes distillation cheap.
@@ -36,9 +37,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layer.train.tokens import CLS, SEP, VOCABULARY_SIZE
+from layer.train.tokens import CLS, SEP
 
-WIDTH, HEADS, INNER, POOLS, JOINT = 128, 2, 512, 4, 384
+WIDTH, HEADS, INNER, POOLS, JOINT, JOINT_INNER = 128, 2, 512, 8, 384, 256
 TERM_FEATURES, TERM_HIDDEN, TERM_OUT, HIDDEN = 8, 16, 6, 32
 SLOPES = (1.0, 0.0)
 SOFT_FLOOR = 0.5
@@ -102,8 +103,8 @@ class Nano(nn.Module):
 
     def __init__(self, embeddings: Tensor, idf: Tensor) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY_SIZE, WIDTH, _weight=F.normalize(embeddings, dim=-1))
-        self.term = nn.Embedding(VOCABULARY_SIZE, 2, _weight=torch.stack([idf / 2, idf / 2 - 1], 1))  # R, P
+        self.embedding = nn.Embedding(*embeddings.shape, _weight=F.normalize(embeddings, dim=-1))
+        self.term = nn.Embedding(len(idf), 2, _weight=torch.stack([idf / 2, idf / 2 - 1], 1))  # R, P
         self.segment = nn.Parameter(torch.zeros(2, WIDTH))
         self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
         self.out = nn.Linear(WIDTH, WIDTH)
@@ -114,6 +115,8 @@ class Nano(nn.Module):
         self.pools = nn.Linear(WIDTH, POOLS)
         self.pools_static = nn.Parameter(torch.full((POOLS,), 0.5))
         self.joint = nn.Linear(WIDTH * (POOLS + 1), JOINT, bias=False)
+        self.joint_up = nn.Linear(WIDTH * (POOLS + 1), JOINT_INNER)
+        self.joint_down = nn.Linear(JOINT_INNER, JOINT, bias=False)
         self.saturation = nn.Parameter(torch.tensor([0.4, 0.0]))  # softplus -> k1, sigmoid -> b
         self.per_term = perceptron(TERM_FEATURES, TERM_HIDDEN, TERM_OUT)
         self.score = perceptron(TERM_OUT + 4, HIDDEN, 1)
@@ -124,6 +127,7 @@ class Nano(nn.Module):
             self.qkv.weight[WIDTH : 2 * WIDTH] += 0.5 * torch.eye(WIDTH)
             self.out.weight.mul_(0.3)
             self.down.weight.mul_(0.3)
+            self.joint_down.weight.zero_()
             self.importance.weight.zero_()
             self.pools.weight.mul_(0.3)
             self.linear.weight.zero_()
@@ -144,10 +148,11 @@ class Nano(nn.Module):
     def pool(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
         """Return the joint and the static unit vector of each text, [n, 384] and [n, d]."""
         both, flat = self.pools_of(unit, static, ids, content)
-        return F.normalize(self.joint(both).float(), dim=-1), flat
+        joint = self.joint(both) + self.joint_down(F.relu(self.joint_up(both)))
+        return F.normalize(joint.float(), dim=-1), flat
 
     def pools_of(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the joint vector is made of, [n, 5 d], and the static unit vector, [n, d]."""
+        """Return what the joint vector is made of, [n, 9 d], and the static unit vector, [n, d]."""
         weight = self.term.weight[:, 1][ids]
         logits = F.linear(unit * ROOT, self.pools.weight, self.pools.bias) + weight[..., None] * self.pools_static
         share = logits.float().masked_fill(~content[..., None], -1e4).softmax(1) * content[..., None]

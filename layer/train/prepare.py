@@ -20,7 +20,7 @@ from tqdm import tqdm
 from layer.train.beir import read_set
 from layer.train.tokens import Ids, Tokens
 
-PASSAGE_TOKENS = 200
+PASSAGE_TOKENS = 240
 CHUNKS_A_PASSAGE = 3
 QUERY_TOKENS = 48
 SENTENCE_ENDS = (1012, 1029, 999)  # . ? !
@@ -31,7 +31,11 @@ TEMPLATES = (
     "is {a} related to {b}", "who is {a}", "where is {a}", "when was {a}", "why {a}", "examples of {a}",
     "how much {a}", "{a} {b} {c}", "types of {a}", "meaning of {a}", "{a} treatment", "what are the {a} of {b}",
     "how is {a} measured", "theory of {a}", "methods for {a} and {b}", "{a} increases {b}",
-    "{a} is associated with {b}",
+    "{a} is associated with {b}", "what factors influence the {a} of {b} in {c}", "can {a} be predicted from {b}",
+    "how are {a} and {b} of {c} related", "what methods are available for {a} of {b} with {c}",
+    "studies of {a} in {b} and {c}", "what happens to {a} when {b} changes", "does {a} of {b} depend on {c}",
+    "is there evidence that {a} causes {b} in {c}", "should i use {a} or {b} for {c}", "which {a} has the most {b}",
+    "problems of {a} with {b} under {c}", "how long does {a} take", "best {a} for {b}", "{a} not {b}",
 )  # fmt: skip
 
 
@@ -47,6 +51,10 @@ class World:
     source: list[str]
     positives: list[list[int]]
     whole: int
+
+    def labelled_queries(self) -> list[Ids]:
+        """Return the queries of the sets themselves."""
+        return [query for query, relevant in zip(self.queries, self.positives, strict=True) if relevant]
 
 
 def chunks(ids: Ids, limit: int = PASSAGE_TOKENS) -> list[Ids]:
@@ -95,7 +103,9 @@ def written_queries(words: list[str], rarity: dict[str, float], rng: random.Rand
         start = rng.choices(range(len(words)), weight)[0]
         return " ".join(words[max(0, start - rng.choice((0, 0, 1))) : start + 1 + rng.choice((0, 0, 0, 1))])
 
-    keywords = [words[i] for i in sorted(set(rng.choices(range(len(words)), weight, k=rng.choice((1, 2, 2, 3, 4, 6)))))]
+    keywords = [
+        words[i] for i in sorted(set(rng.choices(range(len(words)), weight, k=rng.choice((1, 2, 2, 3, 4, 6, 10)))))
+    ]
     if rng.random() < 0.3:
         rng.shuffle(keywords)
     template = rng.choice(TEMPLATES).format(a=phrase(), b=phrase(), c=phrase())

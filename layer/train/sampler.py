@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from layer.train.prepare import World
-from layer.train.tokens import CLS, SEP, VOCABULARY_SIZE, Ids
+from layer.train.tokens import CLS, SEP, Ids
 
 LEXICAL = 0.45
 SEEDS, NEIGHBOURS, SHOWN = 4, 8, 48
@@ -201,7 +201,7 @@ def exact_counts(queries: list[Ids], passages: list[Ids]) -> tuple[torch.Tensor,
     inside = owner[1:] == owner[:-1]
     right = np.zeros((len(tokens), len(passages)), np.float32)
     right[:-1] = count(
-        tokens[:-1] * VOCABULARY_SIZE + tokens[1:], (flat[:-1] * VOCABULARY_SIZE + flat[1:])[inside], owner[1:][inside]
+        (tokens[:-1] << 32) + tokens[1:], ((flat[:-1] << 32) + flat[1:])[inside], owner[1:][inside]
     ).clip(max=1)
     right[ends] = 0
     left = np.zeros_like(right)

@@ -156,16 +156,23 @@ def run_cold(models: Models, rounds: int) -> dict[str, Any]:
     (function / "flashrank_function.py").write_text(code, encoding="utf-8")
     plain = {**environment, "PYTHONPATH": str(function)}
     starts = {
-        "ours, same weights": cold.Start(client, tiny, (sandbox.opt, sandbox.task, models.tiny, runtime)),
-        "ours, nano": cold.Start(client, nano, (sandbox.opt, sandbox.task, models.nano, runtime)),
+        "ours, same weights": cold.Start(client, sandbox.task, tiny, (sandbox.opt, sandbox.task, models.tiny, runtime)),
+        "ours, nano": cold.Start(client, sandbox.task, nano, (sandbox.opt, sandbox.task, models.nano, runtime)),
         "flashrank": cold.Start(
             [str(BENCH_PYTHON), "-m", "awslambdaric", "flashrank_function.lambda_handler"],
+            function,
             plain,
             (_packages(BENCH_PYTHON), models.flashrank, function),
         ),
-        "floor": cold.Start([str(RUNTIME_PYTHON), "-c", cold.FLOOR], environment, (sandbox.opt,), client=False),
+        "floor": cold.Start(
+            [str(RUNTIME_PYTHON), "-c", cold.FLOOR], sandbox.task, environment, (sandbox.opt,), client=False
+        ),
         "our imports": cold.Start(
-            [str(RUNTIME_PYTHON), "-c", "import handler.app"], nano, (sandbox.opt, sandbox.task), client=False
+            [str(RUNTIME_PYTHON), "-c", "import handler.app"],
+            sandbox.task,
+            nano,
+            (sandbox.opt, sandbox.task),
+            client=False,
         ),
     }
     found: dict[str, Any] = {"warm": cold.interleaved(starts, event, rounds, dropped=False, progress=progress)}

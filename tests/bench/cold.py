@@ -20,7 +20,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from tests.bench.worker import FLASHRANK_MODEL
+from tests.bench.worker import FLASHRANK_MODEL, pin
 
 PREFIX = "/2018-06-01/runtime"
 
@@ -43,7 +43,7 @@ import os, sys, time
 stamps = [("interpreter", time.process_time())]
 def stamp(name):
     stamps.append((name, time.process_time()))
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import handler
 import awslambdaric.bootstrap; stamp("runtime client")
 import numpy; stamp("numpy")
 import onnxruntime; stamp("onnxruntime")
@@ -72,16 +72,22 @@ def phases(start: Start, event: Mapping[str, Any], rounds: int) -> dict[str, flo
     every = []
     for _ in range(rounds):
         command = [start.command[0], "-c", PHASES, json.dumps(event)]
-        done = subprocess.run(command, env=dict(start.environment), capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, cwd=start.folder, env=dict(start.environment), capture_output=True, text=True, check=True
+        )
         every.append(json.loads(done.stdout.strip().split("\n")[-1]))
     return {every[0][step][0]: median(one[step][1] for one in every) for step in range(len(every[0]))}
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a contender is started, and the folders whose files it reads."""
+    """How a contender is started, and the folders whose files it reads.
+
+    ``folder`` is where it is started, the function's own as in Lambda: Python looks there first for what it imports.
+    """
 
     command: list[str]
+    folder: Path
     environment: Mapping[str, str]
     reads: tuple[Path, ...]
     client: bool = True  # it asks the Runtime API for events; otherwise it just ends
@@ -95,7 +101,10 @@ def first_answer(start: Start, event: Mapping[str, Any]) -> dict[str, float]:
     thread.start()
     environment = {**start.environment, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}"}
     began = perf_counter()
-    process = subprocess.Popen(start.command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        start.command, cwd=start.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    pin(process.pid)
     if start.client:
         if not answered.wait(120):
             process.kill()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -134,7 +133,7 @@ def test_a_wrong_method_is_told_the_right_ones(path: str, allowed: str, send: Se
 @pytest.fixture
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment with ``RERANK_MODEL_STRICT``."""
-    monkeypatch.setattr(runtime, "SETTINGS", dataclasses.replace(runtime.SETTINGS, strict_models=True))
+    monkeypatch.setattr(runtime, "SETTINGS", runtime.SETTINGS._replace(strict_models=True))
 
 
 @pytest.mark.parametrize("name", ["cohere", "voyage", "vllm", "mixedbread", "native"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(objects, "SETTINGS", replace(SETTINGS, buckets=("data", "results")))
+    monkeypatch.setattr(objects, "SETTINGS", SETTINGS._replace(buckets=("data", "results")))
     with mock_aws():
         objects.client.cache_clear()
         client = objects.client()

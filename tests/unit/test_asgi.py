@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import threading
 from collections.abc import Iterator
@@ -35,7 +34,7 @@ def test_slashes_are_counted_once(path: str, expected: str) -> None:
     [("/prod/rank", "/rank"), ("/prod", "/"), ("/production/rank", "/production/rank"), ("/rank", "/rank")],
 )
 def test_a_base_path_is_left_out(path: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi, "SETTINGS", dataclasses.replace(runtime.SETTINGS, base_path="/prod"))
+    monkeypatch.setattr(asgi, "SETTINGS", runtime.SETTINGS._replace(base_path="/prod"))
     assert normalise(path) == expected
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -70,7 +69,7 @@ def test_the_playground_passes_through_every_front_as_text(event: dict[str, Any]
 
 
 def test_the_playground_is_off_by_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "SETTINGS", replace(SETTINGS, playground=False))
+    monkeypatch.setattr(pages, "SETTINGS", SETTINGS._replace(playground=False))
     reply = get("/")
     assert reply.status == 404
     said: Any = reply.body

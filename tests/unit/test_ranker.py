@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -56,19 +55,16 @@ PASSAGES = st.lists(st.lists(WORDS, max_size=60).map(" ".join), min_size=1, max_
 few = settings(max_examples=30, deadline=None)
 
 
-@dataclass(frozen=True, slots=True)
 class Looks(Clock):
     """A clock that has run out when it was looked at so many times."""
 
-    seen: list[None]
+    def __init__(self, allowed: int) -> None:
+        super().__init__(began=0.0, deadline=allowed)
+        self.seen: list[None] = []
 
     def expired(self, ahead: float = 0.0) -> bool:
         self.seen.append(None)
         return len(self.seen) > (self.deadline or 0)
-
-
-def looks(allowed: int) -> Looks:
-    return Looks(began=0.0, deadline=allowed, seen=[])
 
 
 def rank(*passages: Any, query: str = QUERY, clock: Clock | None = None, **options: Any) -> Ranking:
@@ -179,7 +175,7 @@ THREE_BATCHES = IN_WINDOW + 3
 
 
 def test_past_the_deadline_every_passage_comes_back_the_scored_ones_first() -> None:
-    ranking = rank(*many(200), clock=looks(THREE_BATCHES))
+    ranking = rank(*many(200), clock=Looks(THREE_BATCHES))
     scored = [result for result in ranking.results if result.scored]
     unscored = ranking.results[len(scored) :]
     assert sorted(result.index for result in ranking.results) == list(range(200))
@@ -195,7 +191,7 @@ def test_past_the_deadline_every_passage_comes_back_the_scored_ones_first() -> N
 
 def test_the_first_stage_decides_which_passages_are_scored_first_and_how_the_rest_is_ordered() -> None:
     passages = [passage | {"score": float(i)} for i, passage in enumerate(many(200))]
-    ranking = rank(*passages, clock=looks(THREE_BATCHES))
+    ranking = rank(*passages, clock=Looks(THREE_BATCHES))
     count = 200 - ranking.unscored
     assert min(result.index for result in ranking.results[:count]) >= 200 - IN_WINDOW
     assert [r.index for r in ranking.results[count:]] == sorted(
@@ -204,7 +200,7 @@ def test_the_first_stage_decides_which_passages_are_scored_first_and_how_the_res
 
 
 def test_no_time_at_all_still_answers() -> None:
-    ranking = rank(*SHORT, clock=looks(0))
+    ranking = rank(*SHORT, clock=Looks(0))
     assert [result.index for result in ranking.results] == list(range(len(SHORT)))
     assert ranking.unscored == len(SHORT)
     body = native.render(ranking, native.parse({"query": "q", "passages": SHORT}))
@@ -214,11 +210,11 @@ def test_no_time_at_all_still_answers() -> None:
 
 def test_all_scores_or_none_where_the_caller_wants_that() -> None:
     with pytest.raises(DeadlineExceeded, match="unscored"):
-        rank(*many(200), clock=looks(THREE_BATCHES), on_deadline="error")
+        rank(*many(200), clock=Looks(THREE_BATCHES), on_deadline="error")
 
 
 def test_equal_texts_share_a_score_also_when_time_ran_out() -> None:
-    ranking = rank(SHORT[0], *many(200), SHORT[0], clock=looks(THREE_BATCHES))
+    ranking = rank(SHORT[0], *many(200), SHORT[0], clock=Looks(THREE_BATCHES))
     results = by_index(ranking)
     assert results[0].scored
     assert results[-1].scored
@@ -228,7 +224,7 @@ def test_equal_texts_share_a_score_also_when_time_ran_out() -> None:
 def test_a_passage_of_which_the_time_sufficed_for_some_chunks_is_unscored() -> None:
     chunking = {"chunk_tokens": 100, "max_chunks_per_doc": 60}
     chunks = rank(LONG, chunking=chunking).results[0].chunks
-    ranking = rank(LONG, chunking=chunking, clock=looks(chunks + 1))
+    ranking = rank(LONG, chunking=chunking, clock=Looks(chunks + 1))
     assert 0 < ranking.usage.chunks < chunks
     assert ranking.unscored == 1
 

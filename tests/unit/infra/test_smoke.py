@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -46,7 +45,7 @@ def test_a_wrong_key_is_told_and_not_printed(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_stack_that_is_open_to_the_world_is_told() -> None:
-    with patch.object(handler.asgi, "SETTINGS", replace(SETTINGS, auth_mode="None")), serving() as url:
+    with patch.object(handler.asgi, "SETTINGS", SETTINGS._replace(auth_mode="None")), serving() as url:
         assert any("open to the world" in wrong for wrong in failures(url, KEY))
 
 

@@ -24,7 +24,7 @@ RNG = np.random.default_rng(5)
 
 
 def ids(count: int) -> Ids:
-    return RNG.integers(1000, 30000, count).astype(np.int32)
+    return RNG.integers(1000, VOCABULARY_SIZE, count).astype(np.int32)
 
 
 QUERIES = [ids(6), ids(3)]
