@@ -129,7 +129,7 @@ class BestChunk(NamedTuple):
     start: int
     end: int
     score: float
-    index: int
+    index: int  # type: ignore[assignment] # nobody needs tuple.index here
 
 
 class Result(NamedTuple):
@@ -143,7 +143,7 @@ class Result(NamedTuple):
     where they are several or do not hold the whole.
     """
 
-    index: int
+    index: int  # type: ignore[assignment] # nobody needs tuple.index here
     passage: Passage
     score: float
     logit: float | None

@@ -217,9 +217,9 @@ class _Nano:
         flat = g.node("LpNormalization", g.node("Reshape", flat, g.constant([-1, self.width], np.int64)), axis=-1, p=2)
         both = g.quantise(g.node("Concat", flat, pooled, axis=1), "joint")
         inner = g.linear(both, w["joint_up.weight"].T * self.root, w["joint_up.bias"], "joint_up")
-        inner = g.quantise(g.relu(inner), "joint_down")
+        bent = g.quantise(g.relu(inner), "joint_down")
         straight = g.linear(both, w["joint.weight"].T * self.root, None, "joint")
-        joint = g.node("Add", straight, g.linear(inner, w["joint_down.weight"].T, None, "joint_down"))
+        joint = g.node("Add", straight, g.linear(bent, w["joint_down.weight"].T, None, "joint_down"))
         joint = g.node("LpNormalization", joint, axis=-1, p=2)
         return [self._cosine(flat, self.width), self._cosine(joint, len(w["joint.weight"]))]
 

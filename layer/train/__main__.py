@@ -168,7 +168,7 @@ def train(folders: list[Path], work: Work, out: Path, revision: str, seed: int, 
 
     def imitated(path: Path) -> None:
         texts = imitation_texts(lessons)
-        start_joint(net, *texts[:2], seed)
+        start_joint(net, texts[0], texts[1], seed)
         imitate(net, texts, plan.imitation, seed, work.folder / "imitate.ckpt")
         torch.save(net.state_dict(), path)
 

@@ -23,20 +23,20 @@ HARD, RANDOM = (3, 3, 1), 24
 NEAR, FAR = 8, 80
 ASIDE = 40
 SHARES = {
-    "squad": 0.24,
+    "squad": 0.20,
     "squadshifts-newwiki": 0.05,
     "squadshifts-reddit": 0.05,
     "squadshifts-amazon": 0.05,
-    "medquad": 0.08,
+    "medquad": 0.09,
     "nq-oracle": 0.1,
-    "pubmedqa": 0.05,
+    "pubmedqa": 0.06,
     "lambda-docs": 0.03,
     "selqa": 0.02,
     "clapnq": 0.01,
     "hotpotqa-sample": 0.005,
     "musique-sample": 0.005,
-    "sentence": 0.12,
-    "written": 0.18,
+    "sentence": 0.13,
+    "written": 0.20,
 }
 NEW_SOURCE = 0.10
 

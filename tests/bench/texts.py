@@ -20,22 +20,26 @@ def words_of(vocabulary: Path) -> list[str]:
 def passages(words: list[str], count: int, tokens: int, seed: int = 0, spread: float = SPREAD) -> list[str]:
     """Return ``count`` texts whose lengths in tokens are log-normal around ``tokens``.
 
-    Words are drawn as they come in text, few of them often. Some are of two pieces and one in a hundred is not ASCII,
-    as in real text.
+    Words are drawn by Zipf's law, so that a thousand passages hold as many different words as real ones do. Some are of
+    two pieces and one in a hundred is not ASCII, as in real text.
     """
     random = Random(seed)
+
+    def draw() -> str:
+        return words[int(len(words) ** random.random())]
+
     made = []
     for _ in range(count):
         left = max(4, min(round(random.lognormvariate(log(tokens), spread)), LONGEST)) if spread else tokens
         text = []
         while left > 0:
-            word = words[int(len(words) * random.random() ** 3)]
+            word = draw()
             kind = random.random()
             if kind < 0.01:
                 word = f"“{word}”"
                 left -= 2
             elif kind < 0.1:
-                word += words[int(len(words) * random.random() ** 3)]
+                word += draw()
                 left -= 1
             elif kind < 0.2:
                 word += ","

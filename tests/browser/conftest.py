@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.service import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium")
@@ -27,48 +22,25 @@ FLAGS = [
 KEY = "a key that the deployment knows"
 
 
-@contextmanager
-def serving(**settings: str) -> Iterator[str]:
-    """Run the application under uvicorn with these settings, and yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "handler.asgi:app", "--port", str(port), "--log-level", "warning"]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(1200):
-            try:
-                urllib.request.urlopen(f"{address}health", timeout=5)
-                break
-            except OSError:
-                assert process.poll() is None, "the service ended at its start"
-                time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """The address of a deployment that is open to all."""
     with serving(RERANK_AUTH_MODE="None") as url:
-        yield url
+        yield f"{url}/"
 
 
 @pytest.fixture(scope="session")
 def closed_address() -> Iterator[str]:
     """The address of a deployment that asks for ``KEY``."""
     with serving(RERANK_AUTH_MODE="Key", RERANK_KEY_DIGESTS=sha256(KEY.encode()).hexdigest()) as url:
-        yield url
+        yield f"{url}/"
 
 
 @pytest.fixture(scope="session")
 def staged_address() -> Iterator[str]:
     """The address of an open deployment behind a gateway that puts its stage before every path."""
     with serving(RERANK_AUTH_MODE="None", RERANK_BASE_PATH="/stage") as url:
-        yield url
+        yield f"{url}/"
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import KEY, ROOT, serving, watch
+from tests.browser.conftest import KEY, ROOT, watch
+from tests.service import serving
 
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS") or ROOT / ".build" / "screenshots")
 PASSAGES = [
@@ -298,9 +299,9 @@ def test_a_model_is_chosen_among_those_that_are_served(context: BrowserContext, 
     manifest = json.loads((first / "manifest.json").read_text())
     told = {"name": "second", "description": "slower, for long words"}
     (second / "manifest.json").write_text(json.dumps(manifest | told))
-    with serving(RERANK_AUTH_MODE="None", RERANK_MODELS_DIR=str(tmp_path)) as address:
+    with serving(RERANK_AUTH_MODE="None", RERANK_MODELS_DIR=str(tmp_path)) as url:
         page = context.new_page()
-        page.goto(address)
+        page.goto(f"{url}/")
         page.locator("#health.ok").wait_for()
         choice = page.get_by_label("Model")
         assert choice.locator("option").all_text_contents() == [manifest["name"], "second"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def test_the_bill_of_materials_names_the_model_and_its_hashes() -> None:
 def test_every_removal_has_a_reason_and_still_removes_something() -> None:
     cache = ROOT / ".build" / "wheels" / LOCAL.lock.stem
     names = {name for wheel in wheels.download(LOCAL, cache) for name in _names(wheel)}
-    for entry in wheels.PRUNING["remove"]:
+    for entry in [*wheels.PRUNING["remove"], wheels.PRUNING["empty"], wheels.PRUNING["strip"]]:
         assert entry["why"].endswith(".")
         for pattern in entry["paths"]:
             expression = re.escape(pattern).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
@@ -121,6 +122,22 @@ def test_bytecode_is_compiled_by_the_very_minor_or_not_at_all(tmp_path: Path) ->
     assert found is not None
     assert bytecode._is_cpython(found, LOCAL.minor)
     assert not bytecode._is_cpython(found, "3.1")
+
+
+def test_bare_bytecode_has_no_docstrings_and_stands_where_a_runtime_looks_first(tmp_path: Path) -> None:
+    (tmp_path / "spoken.py").write_text('"""A docstring."""\n\nassert False, "an assertion"\n')
+    found = bytecode.find_interpreter(LOCAL.minor, tmp_path)
+    assert found is not None
+    bytecode.compile_tree(found, tmp_path, "/opt/python", bare=True)
+    (tmp_path / "spoken.py").write_text("raise ImportError('read from its source')\n")  # never looked at again
+    question = "import spoken; print(spoken.__doc__)"
+    done = subprocess.run([found, "-c", question], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "None"
+
+
+def test_what_is_emptied_is_still_imported_and_does_nothing() -> None:
+    for path in wheels.matches(BUILT / "dependencies" / "python", wheels.PRUNING["empty"]["paths"]):
+        assert path.read_bytes() == b""
 
 
 def test_there_is_a_lock_for_every_runtime_and_none_is_older_than_arm64_can_bear() -> None:

@@ -16,12 +16,8 @@ import http.client
 import json
 import os
 import random
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,6 +32,7 @@ from layer.train.beir import BeirSet, DataError, read_set
 from layer.train.wheel import fetch
 from tests.quality.evaluate import Run, bm25
 from tests.quality.minilm import Array, MiniLM
+from tests.service import serving
 
 DEPTH = 100
 MEASURES = {
@@ -93,30 +90,6 @@ def rerank(url: str, data: BeirSet, run: Run, describe: str) -> Run:
     return reranked
 
 
-@contextmanager
-def serving(model: Path) -> Iterator[str]:
-    """Serve ``model`` on this machine, as ``make serve`` does, and yield the address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "handler.asgi:app", "--port", str(port), "--log-level", "warning"]
-    settings = {"RERANK_MODEL_DIR": str(model), "RERANK_AUTH_MODE": "None"}
-    process = subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise DataError("the server ended at its start") from None
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def measure(data: BeirSet, run: Run) -> dict[str, float]:
     """Return the mean of each measure over the judged queries."""
     values = {str(measure): 0.0 for measure in MEASURES.values()}
@@ -161,11 +134,12 @@ def main() -> int:
         CACHE.mkdir(parents=True, exist_ok=True)
         stages = {"BM25": bm25(data, DEPTH), "FAISS, MiniLM": dense(data, CACHE, DEPTH)}
         runs: dict[str, Run] = {}
-        with nullcontext(given.url) if given.url else serving(given.model) as url:
+        settings = {"RERANK_MODEL_DIR": str(given.model.resolve()), "RERANK_AUTH_MODE": "None"}
+        with nullcontext(given.url) if given.url else serving(**settings) as url:
             for stage, run in stages.items():
                 runs[stage] = run
                 runs[f"{stage}, reranked"] = rerank(url, data, run, f"{data.name}: reranking {stage}")
-    except (DataError, OSError) as error:
+    except (DataError, OSError, RuntimeError) as error:
         print(f"two-stage: {error}", file=sys.stderr)
         return 2
     figures = {stage: measure(data, run) for stage, run in runs.items()}

@@ -10,13 +10,9 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -26,6 +22,7 @@ import pytest
 
 from tests.conftest import KEY
 from tests.readme.readme import README, Command, blocks, commands, same, same_json, same_text
+from tests.service import serving
 
 ROOT = README.parent
 MARKDOWN = README.read_text(encoding="utf-8")
@@ -58,36 +55,16 @@ def label(command: Command) -> str:
     return f"line {command.line}: {command.text.splitlines()[0][:60]}"
 
 
-@contextmanager
-def serving(**settings: str) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "handler.asgi:app", "--port", str(port), "--log-level", "warning"]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(1200):
-            with socket.socket() as client:
-                if not client.connect_ex(("127.0.0.1", port)):
-                    break
-            assert process.poll() is None
-            time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 @pytest.fixture(scope="session")
 def open_server() -> Iterator[str]:
-    with serving(RERANK_AUTH_MODE="None") as address:
-        yield address
+    with serving(RERANK_AUTH_MODE="None") as url:
+        yield url.removeprefix("http://")
 
 
 @pytest.fixture(scope="session")
 def closed_server() -> Iterator[str]:
-    with serving(RERANK_AUTH_MODE="Key", RERANK_KEY_DIGESTS=sha256(KEY.encode()).hexdigest()) as address:
-        yield address
+    with serving(RERANK_AUTH_MODE="Key", RERANK_KEY_DIGESTS=sha256(KEY.encode()).hexdigest()) as url:
+        yield url.removeprefix("http://")
 
 
 def filled(text: str) -> str:
