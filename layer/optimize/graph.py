@@ -42,6 +42,7 @@ TABLE_LIMIT = 127  # embedding tables are looked up, not multiplied
 # -10,000 it keeps exponentials out of the denormal numbers: there one masked token in ten slows Softmax threefold.
 MASKED = -60.0
 EXTERNAL = "model.onnx.data"
+EXTERNAL_BYTES = 16_384  # onnxruntime looks a path up anew for every tensor outside the graph; smaller ones stay inside
 
 
 class Range(NamedTuple):
@@ -177,5 +178,5 @@ class Graph:
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="lambda-rerank")
         (path.parent / EXTERNAL).unlink(missing_ok=True)  # onnx appends to it
-        onnx.save(model, path, save_as_external_data=True, location=EXTERNAL, size_threshold=1024)
+        onnx.save(model, path, save_as_external_data=True, location=EXTERNAL, size_threshold=EXTERNAL_BYTES)
         (path.parent / EXTERNAL).chmod(path.stat().st_mode)  # onnx keeps it to its owner; a function runs as another

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from handler.model import GRAPH
-from layer.train import lexical, prepare, vocabulary
+from layer.train import lexical, prepare, varied, vocabulary
 from layer.train.beir import DataError
 from layer.train.calibrate import fit
 from layer.train.distill import Recipe, distill
@@ -33,7 +33,7 @@ from layer.train.release import release
 from layer.train.sampler import Sampler
 from layer.train.start import principal_components, start_joint
 from layer.train.tokens import Ids, Tokens, Translation, learn_vocabulary
-from layer.train.vocabulary import Vocabulary
+from layer.train.vocabulary import Embedded
 from layer.train.wheel import VOCABULARY, fetch
 
 CALIBRATION_QUERIES = 60
@@ -77,8 +77,9 @@ class Lessons:
     query_vectors: NDArray[np.float16]
     passage_vectors: NDArray[np.float16]
     piece_vectors: NDArray[np.float16]
-    short: Vocabulary
+    short: Embedded
     sampler: Sampler
+    varied: Embedded
 
 
 def gather(folders: list[Path], work: Work, seed: int) -> Lessons:
@@ -108,6 +109,8 @@ def gather(folders: list[Path], work: Work, seed: int) -> Lessons:
     entry_vectors = embeddings("entries", [np.array([i], np.int32) for i in range(len(tokens.pieces))])
     short = vocabulary.write(tokens, entry_vectors, seed)
     short_vectors = embeddings("short", short)
+    unwritten = varied.write(world, tokens, entry_vectors, seed)
+    unwritten_vectors = embeddings("varied", unwritten)
 
     def learnt(path: Path) -> None:
         texts = [*world.passages[: world.whole], *world.labelled_queries()]
@@ -131,8 +134,9 @@ def gather(folders: list[Path], work: Work, seed: int) -> Lessons:
         query_vectors,
         passage_vectors,
         piece_vectors,
-        Vocabulary(translate(short), short_vectors),
+        Embedded(translate(short), short_vectors),
         sampler,
+        Embedded(translate(unwritten), unwritten_vectors),
     )
 
 
@@ -145,14 +149,15 @@ def begin(lessons: Lessons) -> Nano:
 
 
 def imitation_texts(lessons: Lessons) -> list[Texts]:
-    """Return what is imitated: queries, passages, and the short texts, half of them as queries."""
-    short, vectors = lessons.short.texts, lessons.short.vectors
-    half = len(short) // 2
+    """Return what is imitated: queries, passages, and of the short and the varied texts every other one as a query."""
     return [
-        Texts(lessons.world.queries, lessons.query_vectors, 0, 0.35),
-        Texts(lessons.world.passages, lessons.passage_vectors, 1, 0.5),
-        Texts(short[:half], vectors[:half], 0, 0.075),
-        Texts(short[half:], vectors[half:], 1, 0.075),
+        Texts(lessons.world.queries, lessons.query_vectors, 0, 0.25),
+        Texts(lessons.world.passages, lessons.passage_vectors, 1, 0.35),
+        *(
+            Texts(more.texts[i::2], more.vectors[i::2], i, share)
+            for more, share in ((lessons.short, 0.04), (lessons.varied, 0.16))
+            for i in (0, 1)
+        ),
     ]
 
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from layer.train.model import Nano
 from layer.train.sampler import Batch, Sampler, exact_counts, pad
-from layer.train.vocabulary import Vocabulary
+from layer.train.vocabulary import Embedded, pair_loss
 
 SHARPNESS = 15.0
 BUCKETS = 4
@@ -108,7 +108,7 @@ def running(most: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 def distill(
     net: Nano,
     sampler: Sampler,
-    vocabulary: Vocabulary,
+    vocabulary: Embedded,
     recipe: Recipe,
     checkpoint: Path,
     hook: Callable[[int, Nano], None] | None = None,
@@ -146,7 +146,7 @@ def distill(
         batch = sampler.draw()
         with torch.autocast("cpu", torch.bfloat16):
             logits, cosines, distance, order = score_batch(net, batch)
-            rare = vocabulary.loss(net, sampler.rng)
+            rare = pair_loss(net, vocabulary, sampler.rng)
         parts = losses(logits.float(), cosines.float(), batch, order, recipe)
         parts["vector"] = recipe.vector * distance
         parts["vocabulary"] = recipe.vocabulary * rare

@@ -15,7 +15,7 @@ from layer.train.prepare import PASSAGE_TOKENS, World
 from layer.train.tokens import Ids, Tokens
 from layer.train.vocabulary import WORD
 
-SWAPPED, JOINED, LISTS = 150_000, 30_000, 120_000
+SWAPPED, JOINED, LISTS = 2.0, 0.4, 1.6  # texts a passage
 SENTENCE_TOKENS = 60
 RATES = (0.15, 0.3, 0.6)
 NEIGHBOURS = 16
@@ -60,15 +60,16 @@ def write(world: World, tokens: Tokens, vectors: NDArray[np.float16], seed: int)
     rng = np.random.default_rng(seed)
     words = Words(tokens, vectors)
     whole = world.passages[: world.whole]
+    swapped, joined, lists = (round(share * len(whole)) for share in (SWAPPED, JOINED, LISTS))
     common = prepare.token_frequency(whole, len(tokens.pieces)) > COMMON * len(whole)
     sentences = [
         parts[rng.integers(len(parts))][:SENTENCE_TOKENS]
         for i in rng.permutation(len(whole))
         if (parts := prepare.sentences(whole[i]))
     ]
-    starts = zip(rng.integers(0, len(sentences) - 4, JOINED), rng.integers(2, 5, JOINED), strict=True)
+    starts = zip(rng.integers(0, len(sentences) - 4, joined), rng.integers(2, 5, joined), strict=True)
     return [
-        *(words.swap(sentences[rng.integers(len(sentences))], common, rng) for _ in range(SWAPPED)),
+        *(words.swap(sentences[rng.integers(len(sentences))], common, rng) for _ in range(swapped)),
         *(np.concatenate(sentences[start : start + count])[:PASSAGE_TOKENS] for start, count in starts),
-        *(words.list(rng) for _ in range(LISTS)),
+        *(words.list(rng) for _ in range(lists)),
     ]

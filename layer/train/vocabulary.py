@@ -43,23 +43,24 @@ def write(tokens: Tokens, vectors: NDArray[np.float16], seed: int) -> list[Ids]:
 
 
 @dataclass
-class Vocabulary:
-    """The texts with the teacher's embeddings, float16 [texts, 384]."""
+class Embedded:
+    """Texts with the teacher's embeddings, float16 [texts, 384]."""
 
     texts: list[Ids]
     vectors: NDArray[np.float16]
 
-    def loss(self, net: Nano, rng: np.random.Generator) -> Tensor:
-        """Return KL divergence and squared error of a batch's cosines, half its texts as queries, half as passages."""
-        picked = rng.choice(len(self.texts) // 2, BATCH, replace=False) * 2
-        points = [torch.from_numpy(self.vectors[picked + i].astype(np.float32)) for i in (0, 1)]
-        target = points[0] @ points[1].T
-        query = net.encode(*pad([self.texts[i] for i in picked], leading=True), 0)
-        passage = net.encode(*pad([self.texts[i + 1] for i in picked], leading=False), 1)
-        total = torch.zeros(())
-        for one, two in ((query.pooled, passage.pooled), (query.pooled_static, passage.pooled_static)):
-            cosine = one.float() @ two.float().T
-            total = total + F.mse_loss(cosine, target)
-            kl = F.kl_div((SHARPNESS * cosine).log_softmax(1), (SHARPNESS * target).softmax(1), reduction="batchmean")
-            total = total + kl / SHARPNESS
-        return total
+
+def pair_loss(net: Nano, pairs: Embedded, rng: np.random.Generator) -> Tensor:
+    """Return KL divergence and squared error of a batch's cosines: text 2i as a query, 2i + 1 as a passage."""
+    picked = rng.choice(len(pairs.texts) // 2, BATCH, replace=False) * 2
+    points = [torch.from_numpy(pairs.vectors[picked + i].astype(np.float32)) for i in (0, 1)]
+    target = points[0] @ points[1].T
+    query = net.encode(*pad([pairs.texts[i] for i in picked], leading=True), 0)
+    passage = net.encode(*pad([pairs.texts[i + 1] for i in picked], leading=False), 1)
+    total = torch.zeros(())
+    for one, two in ((query.pooled, passage.pooled), (query.pooled_static, passage.pooled_static)):
+        cosine = one.float() @ two.float().T
+        total = total + F.mse_loss(cosine, target)
+        kl = F.kl_div((SHARPNESS * cosine).log_softmax(1), (SHARPNESS * target).softmax(1), reduction="batchmean")
+        total = total + kl / SHARPNESS
+    return total
