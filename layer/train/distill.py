@@ -40,7 +40,7 @@ class Recipe:
     decay: float = 0.65
     kl: float = 1.0
     margin: float = 0.05
-    label: float = 0.2
+    label: float = 0.3
     cosine: float = 8.0
     vocabulary: float = 3.0
     vector: float = 3.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from layer.train.prepare import World
 from layer.train.tokens import CLS, SEP, Ids
 
-LEXICAL = 0.45
+LEXICAL = 0.65
 SEEDS, NEIGHBOURS, SHOWN = 4, 8, 48
 HARD, RANDOM = (3, 3, 1), 24
 NEAR, FAR = 8, 80
@@ -31,7 +31,7 @@ SHARES = {
     "nq-oracle": 0.1,
     "pubmedqa": 0.06,
     "lambda-docs": 0.03,
-    "selqa": 0.02,
+    "selqa": 0.05,
     "clapnq": 0.01,
     "hotpotqa-sample": 0.005,
     "musique-sample": 0.005,
