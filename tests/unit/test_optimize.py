@@ -19,7 +19,7 @@ from handler.contract import Chunking
 from handler.model import load
 from layer.optimize import bert, checkpoint, make
 from layer.optimize.calibration import least_error
-from layer.optimize.graph import TABLE_LIMIT, WEIGHT_LIMIT, Range
+from layer.optimize.graph import EXTERNAL_BYTES, TABLE_LIMIT, WEIGHT_LIMIT, Range
 from tests.bench import reference
 
 VOCABULARY = [
@@ -154,16 +154,16 @@ def test_no_weight_can_saturate_the_kernels_of_an_older_host(graph: Path) -> Non
 def test_few_nodes_are_executed_and_none_that_is_slow(graph: Path) -> None:
     nodes = [node.op_type for node in onnx.load(graph, load_external_data=False).graph.node]
     assert len(nodes) <= (65 if graph.parent != NANO else 165)
-    assert sum("MatMul" in node for node in nodes) <= 24
+    assert sum("MatMul" in node for node in nodes) <= 25
     slow = {"SkipLayerNormalization", "MultiHeadAttention", "DynamicQuantizeMatMul", "DynamicQuantizeLinear", "Split"}
     assert not slow & set(nodes)
 
 
 def test_onnxruntime_has_nothing_left_to_load_but_what_is_written(graph: Path) -> None:
-    """Weights are beside the graph, which is small, and no constant is computed at load."""
+    """Large weights are beside the graph, which is small, and no constant is computed at load."""
     found = onnx.load(graph, load_external_data=False).graph
-    assert graph.stat().st_size < 32_768
-    assert all(t.external_data for t in found.initializer if np.prod(t.dims) > 256)
+    assert graph.stat().st_size < 131_072
+    assert all(t.external_data for t in found.initializer if np.prod(t.dims) > EXTERNAL_BYTES)
     assert not any(node.op_type == "Constant" for node in found.node)
 
 

@@ -22,9 +22,7 @@ from handler.runtime import Clock
 
 VOCABULARY = Path(__file__).resolve().parent.parent.parent.parent / "layer" / "nano" / "vocab.txt"
 TOKENIZER = BertWordPieceTokenizer(str(VOCABULARY))
-CLS, SEP, MASK, Q, D = (
-    TOKENIZER.token_to_id(token) for token in ("[CLS]", "[SEP]", "[MASK]", "[unused0]", "[unused1]")
-)
+CLS, SEP, MASK, Q, D = (TOKENIZER.token_to_id(token) for token in ("[CLS]", "[SEP]", "[MASK]", "°", "±"))
 WIDTH = 8
 TABLE = np.random.default_rng(0).normal(size=(TOKENIZER.get_vocab_size(), WIDTH)).astype(np.float32)
 TABLE /= np.linalg.norm(TABLE, axis=1, keepdims=True)

@@ -28,6 +28,7 @@ from layer.convert.source import UnsupportedSource
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 VOCABULARY = ROOT / "layer" / "nano" / "vocab.txt"
+CLS, SEP = (VOCABULARY.read_text(encoding="utf-8").split("\n").index(token) for token in ("[CLS]", "[SEP]"))
 CONFIG = {"model_type": "electra", "pad_token_id": 0, "max_position_embeddings": 128}
 
 
@@ -74,8 +75,8 @@ def scores(directory: Path) -> list[float]:
 def test_a_folder_in_flashranks_layout_becomes_a_model_directory(tmp_path: Path) -> None:
     made = convert(folder(tmp_path / "m"), tmp_path / "out", name="m", int8=False, rounds=1)
     assert made.manifest.architecture == "pairs"
-    assert made.manifest.options["prefix"] == [101]
-    assert made.manifest.options["joiner"] == made.manifest.options["suffix"] == [102]
+    assert made.manifest.options["prefix"] == [CLS]
+    assert made.manifest.options["joiner"] == made.manifest.options["suffix"] == [SEP]
     assert all(np.isfinite(scores(tmp_path / "out")))
     assert Manifest.read(tmp_path / "out") == made.manifest
 
