@@ -51,7 +51,7 @@ def _is_cpython(candidate: str, minor: str) -> bool:
 def compile_tree(interpreter: str, root: Path, runtime_root: str, *, bare: bool = False) -> str:
     """Compile every module below ``root`` for files that will lie at ``runtime_root``; return the version that did it.
 
-    ``bare`` bytecode has no docstrings and no assertions (``python -OO``), which are a third of what is read at the
+    ``bare`` bytecode has no docstrings and no assertions (``python -OO``), a third of what would be read at the
     start. It takes the place of the ordinary bytecode: which of the two a runtime looks for is not ours to choose.
     One process, in sorted order, with a fixed hash seed: the same sources give the same bytes.
     """

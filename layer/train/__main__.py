@@ -1,8 +1,9 @@
 """Make the nano model: ``make train``, or ``python -m layer.train --help``.
 
-Every step keeps what it made in the work folder and is skipped where that is there already; distillation resumes from
-its last checkpoint. Delete a step's file, or the folder, to make it again. On a CPU with bfloat16 matrix units (AMX)
-the whole takes some two hours on one core, most of it distillation.
+Every step keeps what it made in the work folder and is skipped where that is there already; imitation and distillation
+resume from their last checkpoint. Delete a step's file, or the folder, to make it again. One core with bfloat16
+instructions takes some two hours for the whole: half an hour for the teacher's embeddings, as long to imitate them, and
+the rest for distillation.
 """
 
 from __future__ import annotations
@@ -210,8 +211,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(".build/train/nano"))
     parser.add_argument("--revision", default="local")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--imitation", type=int, default=7000, help="steps")
-    parser.add_argument("--distillation", type=int, default=2000, help="steps")
+    parser.add_argument("--imitation", type=int, default=20_000, help="steps")
+    parser.add_argument("--distillation", type=int, default=3_000, help="steps")
     given = parser.parse_args()
     folders = [
         set_

@@ -1,7 +1,7 @@
 """Texts that nobody wrote: the teacher's view of far more words, and more company for each, than training text shows.
 
-Imitation learns them beside the real texts. Without them the student knew the teacher's embeddings of training text by
-heart (a cosine distance of .12) and those of other subjects half as well (.18 to .29 on the dev sets).
+Imitation learns them beside the real texts. They bring little: on the dev sets, the least like the training text, the
+student's cosine distance to the teacher went from .246 to .239 for cranfield's queries, and stayed for the others.
 """
 
 from __future__ import annotations
