@@ -32,8 +32,8 @@ NOT_BLANK = r"[^\s\u001c-\u001f\u0085\ufeff]"
 
 MIN_CHUNK_TOKENS = 16
 # Chunks that fill the window, and the best of them: against chunks of 256, 128 and 64 tokens and against means, nDCG@10
-# on scifact and nfcorpus was the best or within 0.01 of it. Documents of ten texts each went from 0.40, cut at the
-# window, to 0.44, and with ``chunk_tokens`` 128 to 0.49: small chunks serve long documents on many topics, for a third
+# on scifact and nfcorpus was the best or within 0.01 of it. Documents of ten texts each went from 0.35, cut at the
+# window, to 0.33, and with ``chunk_tokens`` 128 to 0.44: small chunks serve long documents on many topics, for a third
 # more tokens (``make eval-answers``).
 DEFAULT_OVERLAP_TOKENS = 32
 DEFAULT_MAX_CHUNKS = 10
@@ -75,7 +75,7 @@ class Fusion(NamedTuple):
 
     ``weighted`` adds z-scores over the request's passages; ``rrf`` is reciprocal rank fusion with constant ``k``
     (Cormack, Clarke and Buettcher, SIGIR 2009), of which ``weight`` 0.5 is the original. BM25's z-scores at 0.1
-    gained on three of four dev sets and lost least on the other; ``make eval-answers WHAT=fusion`` compares them.
+    gained on three of four dev sets and lost on none by .001; ``make eval-answers WHAT=fusion`` compares them.
     """
 
     method: Literal["rrf", "weighted"] = "weighted"
