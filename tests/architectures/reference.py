@@ -155,7 +155,10 @@ def t5(folder: Path) -> None:
 
 def colbert(folder: Path) -> None:
     """As answerai-colbert: BERT, a linear projection to 128, markers [unused0] and [unused1]."""
-    tokenizer = transformers.BertTokenizer(str(VOCABULARY))
+    vocabulary = folder / "vocab.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary.write_text(VOCABULARY.read_text(encoding="utf-8") + "[unused0]\n[unused1]\n", encoding="utf-8")
+    tokenizer = transformers.BertTokenizer(str(vocabulary))
     config = transformers.BertConfig(vocab_size=len(tokenizer), pad_token_id=0, architectures=["HF_ColBERT"], **shape())
     model = _colbert().ColBERTModel(config, verbose=0)
     save(folder, model, tokenizer)
