@@ -75,7 +75,7 @@ class Fusion(NamedTuple):
 
     ``weighted`` adds z-scores over the request's passages; ``rrf`` is reciprocal rank fusion with constant ``k``
     (Cormack, Clarke and Buettcher, SIGIR 2009), of which ``weight`` 0.5 is the original. BM25's z-scores at 0.1
-    gained on three of four dev sets and lost on none by .001; ``make eval-answers WHAT=fusion`` compares them.
+    gained on three of four dev sets and lost .0002 on the other; ``make eval-answers WHAT=fusion`` compares them.
     """
 
     method: Literal["rrf", "weighted"] = "weighted"

@@ -65,11 +65,7 @@ class Manifest(NamedTuple):
 
     def write(self, directory: Path, **more: object) -> None:
         """Write ``manifest.json`` into ``directory``; ``more`` are further keys, for people and other tools."""
-        text = json.dumps(
-            {**self._asdict(), "files": dict(self.files), "options": dict(self.options), **more},
-            indent=2,
-            ensure_ascii=False,
-        )
+        text = json.dumps({**self._asdict(), **more}, indent=2, ensure_ascii=False, default=dict)
         (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 

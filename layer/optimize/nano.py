@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, NDArray[np.float32]]
 
-CLS, SEP = 2, 3
 HEADS = 2
 WINDOW = 512
 SOFT_FLOOR = 0.5
@@ -36,18 +35,18 @@ FARTHEST = 40.0
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def save(weights: Weights, ranges: Mapping[str, Range] | None, path: Path) -> None:
+def save(weights: Weights, ranges: Mapping[str, Range] | None, special: tuple[int, int], path: Path) -> None:
     """Write the graph of a ``Nano``'s state dictionary; in fp32 where ``ranges`` is None.
 
-    ``ranges`` are of the inputs of qkv, out, up, down, joint and joint_down.
+    ``ranges`` are of the inputs of qkv, out, up, down, joint and joint_down; ``special``: [CLS] and [SEP].
     """
-    nano = _Nano(weights, ranges)
+    nano = _Nano(weights, ranges, special)
     nano.graph.save(path, INPUTS, nano.logits())
 
 
 class _Nano:
-    def __init__(self, weights: Weights, ranges: Mapping[str, Range] | None) -> None:
-        self.weights = weights
+    def __init__(self, weights: Weights, ranges: Mapping[str, Range] | None, special: tuple[int, int]) -> None:
+        self.weights, self.special = weights, special
         width = weights["embedding.weight"].shape[1]
         self.width, self.root = width, np.float32(np.sqrt(width))
         rows = weights["embedding.weight"]
@@ -68,7 +67,7 @@ class _Nano:
         static = self._static()
         states = self._layer(static, kind)
 
-        special = [g.node("Equal", "input_ids", g.constant(token, np.int64)) for token in (CLS, SEP)]
+        special = [g.node("Equal", "input_ids", g.constant(token, np.int64)) for token in self.special]
         plain = g.node("Where", g.node("Or", *special), g.constant(0, np.int64), kind)
         # [batch, 2, tokens]: 1 at the query's tokens, 1 at the passage's
         keep = g.node(

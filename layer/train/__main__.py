@@ -108,9 +108,10 @@ def gather(folders: list[Path], work: Work, seed: int) -> Lessons:
     query_vectors = embeddings("queries", world.queries)
     passage_vectors = embeddings("passages", world.passages)
     entry_vectors = embeddings("entries", [np.array([i], np.int32) for i in range(len(tokens.pieces))])
-    short = vocabulary.write(tokens, entry_vectors, seed)
+    whole_words = vocabulary.WholeWords(tokens, entry_vectors)
+    short = vocabulary.write(whole_words, seed)
     short_vectors = embeddings("short", short)
-    unwritten = varied.write(world, tokens, entry_vectors, seed)
+    unwritten = varied.write(world, tokens, whole_words, seed)
     unwritten_vectors = embeddings("varied", unwritten)
 
     def learnt(path: Path) -> None:

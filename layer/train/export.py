@@ -15,6 +15,7 @@ import torch
 from layer.optimize import nano
 from layer.optimize.graph import Range
 from layer.train.model import Nano
+from layer.train.tokens import CLS, SEP
 
 QUANTISED = ("qkv", "out", "up", "down", "joint", "joint_down")
 RECTIFIED = ("down", "joint_down")
@@ -52,4 +53,4 @@ def export(net: Nano, ranges: dict[str, float] | None, path: Path) -> None:
         bounds = {name: Range(-ranges[name] * 128 / 127, ranges[name]) for name in QUANTISED}
         bounds |= {name: Range(0.0, ranges[name]) for name in RECTIFIED}
     path.parent.mkdir(parents=True, exist_ok=True)
-    nano.save(weights, bounds, path)
+    nano.save(weights, bounds, (CLS, SEP), path)

@@ -27,6 +27,7 @@ class Tokens:
     def __init__(self, vocabulary: Path) -> None:
         self.tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
         self.pieces = vocabulary.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        self.continues = np.array([piece.startswith("##") for piece in self.pieces])
 
     def encode(self, texts: list[str]) -> list[Ids]:
         """Return one int32 array of ids a text."""

@@ -7,61 +7,52 @@ student's cosine distance to the teacher went from .246 to .239 for cranfield's 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from layer.train import prepare
 from layer.train.prepare import PASSAGE_TOKENS, World
 from layer.train.tokens import Ids, Tokens
-from layer.train.vocabulary import WORD
+from layer.train.vocabulary import NEIGHBOURS, WholeWords
 
 SWAPPED, JOINED, LISTS = 2.0, 0.4, 1.6  # texts a passage
 SENTENCE_TOKENS = 60
 RATES = (0.15, 0.3, 0.6)
-NEIGHBOURS = 16
 COMMON = 0.08  # words in more passages than this share are left as they are
 
 
-class Words:
-    """The whole words of the teacher's vocabulary and their neighbours in its space."""
+def swap(
+    text: Ids, words: WholeWords, swappable: NDArray[np.bool_], continues: NDArray[np.bool_], rng: np.random.Generator
+) -> Ids:
+    """Put neighbours, or any other words, in the place of some of a text's whole words.
 
-    def __init__(self, tokens: Tokens, vectors: NDArray[np.float16]) -> None:
-        self.ids = np.array([i for i, piece in enumerate(tokens.pieces) if WORD.fullmatch(piece)], np.int32)
-        self.place = np.full(len(tokens.pieces), -1)
-        self.place[self.ids] = np.arange(len(self.ids))
-        self.continues = np.array([piece.startswith("##") for piece in tokens.pieces])
-        points = torch.from_numpy(vectors[self.ids]).bfloat16()
-        self.near = (points @ points.T).topk(NEIGHBOURS + 1).indices.numpy()[:, 1:]
-
-    def swap(self, text: Ids, common: NDArray[np.bool_], rng: np.random.Generator) -> Ids:
-        """Put neighbours, or any other words, in the place of some of a text's whole words."""
-        whole = (self.place[text] >= 0) & ~common[text] & ~np.append(self.continues[text[1:]], False)
-        hit = np.flatnonzero(whole & (rng.random(len(text)) < rng.choice(RATES)))
-        near = self.near[self.place[text[hit]], rng.integers(0, NEIGHBOURS, len(hit))]
-        other = rng.integers(0, len(self.ids), len(hit))
-        swapped = text.copy()
-        swapped[hit] = self.ids[np.where(rng.random(len(hit)) < 0.5, other, near)]
-        return swapped
-
-    def list(self, rng: np.random.Generator) -> Ids:
-        """Draw two to eight words; mostly, some of them are neighbours of the first."""
-        picked = rng.integers(0, len(self.ids), rng.integers(2, 9))
-        if rng.random() < 0.6:
-            near = self.near[picked[0], rng.integers(0, NEIGHBOURS, len(picked) - 1)]
-            picked[1:] = np.where(rng.random(len(near)) < 0.6, near, picked[1:])
-        return self.ids[picked]
-
-
-def write(world: World, tokens: Tokens, vectors: NDArray[np.float16], seed: int) -> list[Ids]:
-    """Return sentences with words swapped, unrelated sentences joined, and lists of words, in the teacher's ids.
-
-    ``vectors`` float16 [vocabulary, 384] are the teacher's of each token alone.
+    ``swappable`` and ``continues`` bool [vocabulary] tell which tokens are such words, and which continue a word.
     """
+    whole = swappable[text] & ~np.append(continues[text[1:]], False)
+    hit = np.flatnonzero(whole & (rng.random(len(text)) < rng.choice(RATES)))
+    places = np.searchsorted(words.ids, text[hit])
+    near = words.near[places, rng.integers(0, NEIGHBOURS, len(hit))]
+    other = rng.integers(0, len(words.ids), len(hit))
+    swapped = text.copy()
+    swapped[hit] = words.ids[np.where(rng.random(len(hit)) < 0.5, other, near)]
+    return swapped
+
+
+def word_list(words: WholeWords, rng: np.random.Generator) -> Ids:
+    """Draw two to eight words; mostly, some of them are neighbours of the first."""
+    picked = rng.integers(0, len(words.ids), rng.integers(2, 9))
+    if rng.random() < 0.6:
+        near = words.near[picked[0], rng.integers(0, NEIGHBOURS, len(picked) - 1)]
+        picked[1:] = np.where(rng.random(len(near)) < 0.6, near, picked[1:])
+    return words.ids[picked]
+
+
+def write(world: World, tokens: Tokens, words: WholeWords, seed: int) -> list[Ids]:
+    """Return sentences with words swapped, unrelated sentences joined, and lists of words, in the teacher's ids."""
     rng = np.random.default_rng(seed)
-    words = Words(tokens, vectors)
     whole = world.passages[: world.whole]
     swapped, joined, lists = (round(share * len(whole)) for share in (SWAPPED, JOINED, LISTS))
-    common = prepare.token_frequency(whole, len(tokens.pieces)) > COMMON * len(whole)
+    swappable = prepare.token_frequency(whole, len(tokens.pieces)) <= COMMON * len(whole)
+    swappable &= np.isin(np.arange(len(swappable)), words.ids)
     sentences = [
         parts[rng.integers(len(parts))][:SENTENCE_TOKENS]
         for i in rng.permutation(len(whole))
@@ -69,7 +60,10 @@ def write(world: World, tokens: Tokens, vectors: NDArray[np.float16], seed: int)
     ]
     starts = zip(rng.integers(0, len(sentences) - 4, joined), rng.integers(2, 5, joined), strict=True)
     return [
-        *(words.swap(sentences[rng.integers(len(sentences))], common, rng) for _ in range(swapped)),
+        *(
+            swap(sentences[rng.integers(len(sentences))], words, swappable, tokens.continues, rng)
+            for _ in range(swapped)
+        ),
         *(np.concatenate(sentences[start : start + count])[:PASSAGE_TOKENS] for start, count in starts),
-        *(words.list(rng) for _ in range(lists)),
+        *(word_list(words, rng) for _ in range(lists)),
     ]
