@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".build"
+APART = ("handler", "handler.bytecode")  # imported before the one file of bytecode is found
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
@@ -74,7 +75,7 @@ def function(out: Path, target: Target, _models: Sequence[Path]) -> None:
     """Put ``handler/`` and its bytecode into ``out``: no tests, no caches, nothing else."""
     shutil.copytree(ROOT / "handler", out / "handler", ignore=shutil.ignore_patterns("__pycache__", ".*", "*.md"))
     shutil.copyfile(ROOT / "LICENSE", out / "LICENSE")
-    _finish(out, "function", target, bytecode=_compile(out / "handler", "/var/task/handler", target))
+    _finish(out, "function", target, bytecode=_compile(out, "/var/task", target))
 
 
 ARTEFACTS = {"dependencies": dependencies, "model": model, "function": function}
@@ -105,7 +106,7 @@ def _compile(root: Path, runtime_root: str, target: Target, *, bare: bool = Fals
             file=sys.stderr,
         )
         return None
-    return bytecode.compile_tree(interpreter, root, runtime_root, bare=bare)
+    return bytecode.compile_tree(interpreter, root, runtime_root, bare=bare, apart=APART)
 
 
 def _describe(metadata: Path, target: Target) -> dict[str, str]:

@@ -1,17 +1,21 @@
-"""Bytecode that a read-only file system with 1980 time stamps accepts: compiled ahead, never checked against sources.
+"""Bytecode compiled ahead, never checked against sources, in one file per artefact for :mod:`handler.bytecode`.
 
-A Lambda layer's files carry the zip's time stamps, so ordinary ``.pyc`` files never match and every cold start would
-compile again: 289 ms of imports instead of 119.
+A Lambda layer's files carry the zip's time stamps of 1980, so ordinary ``.pyc`` files never match and every cold start
+would compile again: 289 ms of imports instead of 119.
 """
 
 from __future__ import annotations
 
+import marshal
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from handler.bytecode import NAME, Index
+
+HEADER = 16  # bytes of a .pyc file before its code: https://peps.python.org/pep-0552/
 HOMES = (
     "~/.pyenv/versions",
     "~/.local/share/uv/python",
@@ -48,18 +52,41 @@ def _is_cpython(candidate: str, minor: str) -> bool:
     return answer.stdout.split() == ["CPython", minor]
 
 
-def compile_tree(interpreter: str, root: Path, runtime_root: str, *, bare: bool = False) -> str:
+def compile_tree(
+    interpreter: str, root: Path, runtime_root: str, *, bare: bool = False, apart: tuple[str, ...] = ()
+) -> str:
     """Compile every module below ``root`` for files that will lie at ``runtime_root``; return the version that did it.
 
     ``bare`` bytecode has no docstrings and no assertions (``python -OO``), a third of what would be read at the
-    start. It takes the place of the ordinary bytecode: which of the two a runtime looks for is not ours to choose.
+    start. Modules ``apart`` get ordinary files: those that are imported before the one file is found.
     One process, in sorted order, with a fixed hash seed: the same sources give the same bytes.
     """
     options = ["--invalidation-mode", "unchecked-hash", "-q", "-j", "1", "-s", str(root), "-p", runtime_root, str(root)]
     environment = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
     level = "2" if bare else "0"
     subprocess.run([interpreter, "-m", "compileall", "-o", level, *options], env=environment, check=True)
-    for path in root.rglob(f"*.opt-{level}.pyc"):
-        path.rename(path.with_name(path.name.replace(f".opt-{level}", "")))
     version = subprocess.run([interpreter, "-VV"], env=environment, check=True, capture_output=True, text=True)
+    _gather(root, apart)
     return version.stdout.split()[1]
+
+
+def _gather(root: Path, apart: tuple[str, ...]) -> None:
+    """Put all ``.pyc`` files below ``root`` into one file."""
+    index: Index = {}
+    codes = bytearray()
+    magic = b""
+    for compiled in sorted(root.rglob("__pycache__/*.pyc")):
+        stem = compiled.name.split(".")[0]
+        source = (compiled.parent.parent / f"{stem}.py").relative_to(root)
+        name = ".".join(source.parent.parts if stem == "__init__" else source.with_suffix("").parts)
+        if name in apart:
+            continue
+        magic, code = (content := compiled.read_bytes())[:4], content[HEADER:]
+        index[name] = (str(source), len(codes), len(code))
+        codes += code
+        compiled.unlink()
+    for folder in root.rglob("__pycache__"):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    described = marshal.dumps(index, 2)  # the last version whose bytes depend on the values alone
+    (root / NAME).write_bytes(magic + len(described).to_bytes(8, "little") + described + codes)

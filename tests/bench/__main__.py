@@ -154,7 +154,8 @@ def run_cold(models: Models, rounds: int) -> dict[str, Any]:
     function.mkdir(parents=True, exist_ok=True)
     code = cold.FLASHRANK_FUNCTION.replace("__CACHE__", repr(str(models.flashrank)))
     (function / "flashrank_function.py").write_text(code, encoding="utf-8")
-    plain = {**environment, "PYTHONPATH": str(function)}
+    worker = Path(__file__).parent  # for the one thread that the warm contenders get too
+    plain = {**environment, "PYTHONPATH": os.pathsep.join(map(str, (function, worker)))}
     starts = {
         "ours, same weights": cold.Start(client, sandbox.task, tiny, (sandbox.opt, sandbox.task, models.tiny, runtime)),
         "ours, nano": cold.Start(client, sandbox.task, nano, (sandbox.opt, sandbox.task, models.nano, runtime)),
@@ -165,7 +166,11 @@ def run_cold(models: Models, rounds: int) -> dict[str, Any]:
             (_packages(BENCH_PYTHON), models.flashrank, function),
         ),
         "floor": cold.Start(
-            [str(RUNTIME_PYTHON), "-c", cold.FLOOR], sandbox.task, environment, (sandbox.opt,), client=False
+            [str(BENCH_PYTHON), "-c", cold.FLOOR],
+            function,
+            {**plain, "ORT_DISABLE_TELEMETRY": "1"},
+            (_packages(BENCH_PYTHON),),
+            client=False,
         ),
         "our imports": cold.Start(
             [str(RUNTIME_PYTHON), "-c", "import handler.app"],

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from handler.bytecode import NAME, Bytecode
 from layer import archive, build, bytecode, manifest, wheels
 from layer.target import LOCKS, MINORS, TARGETS, Target
 from tests.integration.sandbox import BUILT, ROOT
@@ -58,7 +59,7 @@ def test_two_builds_give_the_same_bytes(artefact: str, tmp_path: Path) -> None:
 def test_the_function_holds_the_handler_and_no_tests() -> None:
     files = set(said("function")["files"])
     assert "handler/app.py" in files
-    assert {name.split("/", 1)[0] for name in files} == {"handler", "LICENSE", "sbom"}
+    assert {name.split("/", 1)[0] for name in files} - {NAME} == {"handler", "LICENSE", "sbom"}
     assert not [name for name in files if "test" in name]
 
 
@@ -124,15 +125,38 @@ def test_bytecode_is_compiled_by_the_very_minor_or_not_at_all(tmp_path: Path) ->
     assert not bytecode._is_cpython(found, "3.1")
 
 
-def test_bare_bytecode_has_no_docstrings_and_stands_where_a_runtime_looks_first(tmp_path: Path) -> None:
-    (tmp_path / "spoken.py").write_text('"""A docstring."""\n\nassert False, "an assertion"\n')
+def test_bytecode_in_one_file_takes_the_place_of_sources(tmp_path: Path) -> None:
+    package = tmp_path / "spoken"
+    package.mkdir()
+    (package / "__init__.py").write_text('"""A docstring."""\n\nassert False, "an assertion"\n')
+    (package / "part.py").write_text("def fail(): raise ValueError(__file__)\n")
+    (tmp_path / "early.py").write_text("")
     found = bytecode.find_interpreter(LOCAL.minor, tmp_path)
     assert found is not None
-    bytecode.compile_tree(found, tmp_path, "/opt/python", bare=True)
-    (tmp_path / "spoken.py").write_text("raise ImportError('read from its source')\n")  # never looked at again
-    question = "import spoken; print(spoken.__doc__)"
+    bytecode.compile_tree(found, tmp_path, "/opt/python", bare=True, apart=("early",))
+    assert [path.stem.split(".")[0] for path in tmp_path.rglob("*.pyc")] == ["early"]
+    (package / "__init__.py").write_text("raise ImportError('read from its source')\n")  # never looked at again
+    question = f"""
+import sys; sys.path.append({str(build.ROOT)!r}); import handler
+import spoken, importlib; print(spoken.__doc__, spoken.__path__)
+import spoken.part, traceback
+try: spoken.part.fail()
+except ValueError: traceback.print_exc(file=sys.stdout)
+(package := importlib.reload(spoken)); print(package.__name__)
+"""
     done = subprocess.run([found, "-c", question], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "None"
+    assert done.stdout.startswith(f"None ['{package}']\n")
+    assert 'File "/opt/python/spoken/part.py", line 1, in fail' in done.stdout
+    assert f"ValueError: {package}/part.py" in done.stdout
+    assert done.stdout.endswith("spoken\n")
+
+
+def test_bytecode_of_another_python_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(b"3.1\n" + bytes(8))
+    with pytest.raises(ImportError, match="of another Python"):
+        Bytecode(str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        Bytecode(str(tmp_path / "none"))
 
 
 def test_what_is_emptied_is_still_imported_and_does_nothing() -> None:
