@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".build"
-APART = ("handler", "handler.bytecode")  # imported before the one file of bytecode is found
+APART = ("handler", "handler.imports")  # imported before the one file of bytecode is found
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 

@@ -1,4 +1,4 @@
-"""Bytecode compiled ahead, never checked against sources, in one file per artefact for :mod:`handler.bytecode`.
+"""Bytecode compiled ahead, never checked against sources, in one file per artefact for :mod:`handler.imports`.
 
 A Lambda layer's files carry the zip's time stamps of 1980, so ordinary ``.pyc`` files never match and every cold start
 would compile again: 289 ms of imports instead of 119.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from handler.bytecode import NAME, Index
+from handler.imports import NAME, Index
 
 HEADER = 16  # bytes of a .pyc file before its code: https://peps.python.org/pep-0552/
 HOMES = (

@@ -22,6 +22,7 @@ from layer.convert.export import export
 from layer.convert.measure import Measured, differences, time_per_100
 from layer.optimize import make as bert
 from layer.optimize.checkpoint import UnsupportedModel
+from layer.optimize.graph import EXTERNAL_BYTES
 
 if TYPE_CHECKING:
     from layer.catalogue import Entry
@@ -165,6 +166,6 @@ def _save(model: onnx.ModelProto, path: Path, *, external: bool = False) -> None
     del model.metadata_props[:]
     if external or model.ByteSize() > 1 << 30:
         (path.parent / (path.name + ".data")).unlink(missing_ok=True)  # onnx would append to it
-        onnx.save(model, path, save_as_external_data=True, location=path.name + ".data", size_threshold=1024)
+        onnx.save(model, path, save_as_external_data=True, location=path.name + ".data", size_threshold=EXTERNAL_BYTES)
     else:
         onnx.save(model, path)

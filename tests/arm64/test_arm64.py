@@ -61,7 +61,7 @@ print(json.dumps([[m.__file__, type(m.__loader__).__module__] for m in modules])
 """
     for file, loader in machine.run(program):
         assert file.startswith("/opt/python/")
-        assert loader == "handler.bytecode"
+        assert loader == "handler.imports"
 
 
 @pytest.mark.parametrize("cpu", ["neoverse-n1", "max"])  # Graviton2, and everything that newer ones have

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from handler.bytecode import NAME, Bytecode
+from handler.imports import NAME, Bytecode
 from layer import archive, build, bytecode, manifest, wheels
 from layer.target import LOCKS, MINORS, TARGETS, Target
 from tests.integration.sandbox import BUILT, ROOT

@@ -44,9 +44,9 @@ def test_everything_that_init_imports_comes_from_the_artefacts_with_bytecode(san
     program = """
 import json, sys
 import handler.app
-from handler.bytecode import Bytecode
+from handler.imports import Bytecode
 found = {name for finder in sys.meta_path if isinstance(finder, Bytecode) for name in finder._index}
-modules = [(name, m.__file__) for name, m in sys.modules.items() if getattr(m, "__file__", None)]
+modules = [(name, m.__file__) for name, m in list(sys.modules.items()) if getattr(m, "__file__", None)]
 print(json.dumps([[name, file, name in found] for name, file in modules]))
 """
     manifest = json.loads((BUILT / "dependencies" / "manifest" / "dependencies.json").read_text())
@@ -57,6 +57,24 @@ print(json.dumps([[name, file, name in found] for name, file in modules]))
         assert file.startswith(places), f"{name} was found in {file}"
         if file.endswith(".py") and manifest["bytecode"] and name not in build.APART:
             assert compiled, f"{name} has no bytecode"
+
+
+def test_what_a_ranking_never_touches_is_imported_and_not_run(sandbox: Sandbox) -> None:
+    program = """
+import json, sys
+from types import SimpleNamespace
+import handler.app
+from handler.imports import LATER
+context = SimpleNamespace(aws_request_id="1", get_remaining_time_in_millis=lambda: 9000)
+handler.app.lambda_handler(json.loads(sys.argv[1]), context)
+print()
+print(json.dumps({name: type(sys.modules[name]).__name__ for name in LATER}))
+import random, ctypes
+print(random.randrange(1), ctypes.sizeof(ctypes.c_char))
+"""
+    *_, kinds, used = sandbox.python(program, json.dumps(REQUEST)).splitlines()
+    assert set(json.loads(kinds).values()) == {"_LazyModule"}
+    assert used == "0 1"
 
 
 def test_importing_the_handler_costs_little_more_than_the_libraries_that_score(sandbox: Sandbox) -> None:

@@ -1,8 +1,8 @@
-"""Imports from one file per folder that holds the bytecode of every module there.
+"""How modules are imported at a cold start: our own from one file per folder, some of the standard library later.
 
-Importing a module from a folder of its own file costs some five system calls and, on a machine that has just started,
-a read from the disk or the network for each of two hundred modules. :mod:`layer.bytecode` writes the file; where there
-is none, or one of another Python, modules are imported as ever.
+Importing a module from a file of its own costs some five system calls and, on a machine that has just started, a read
+from the disk or the network for each of two hundred modules. :mod:`layer.bytecode` puts the bytecode of all modules of
+a folder into one; where there is none, or one of another Python, modules are imported as ever.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-from importlib.machinery import SourceFileLoader
-from importlib.util import MAGIC_NUMBER, spec_from_file_location
+from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.util import MAGIC_NUMBER, LazyLoader, spec_from_file_location
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import CodeType
 
+# What numpy, Powertools' Logger and fastjsonschema import at their own import, and a ranking never touches.
+LATER = frozenset({"ctypes", "gzip", "random", "ipaddress"})
 NAME = "bytecode.bin"
 # Python's magic number, eight bytes for the index's length, the index, and the modules' code, both as marshal writes
 # them. The index leads from a module's name to its source file, where its code begins after the index, and its length.
@@ -70,12 +73,28 @@ class Bytecode:
         return spec_from_file_location(name, path, loader=loader, submodule_search_locations=package)
 
 
+class Later:
+    """Finds the modules of ``LATER``, which run when an attribute of theirs is first asked for."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, _target: object = None) -> ModuleSpec | None:
+        """Return how to load the module, or None where it is none of them."""
+        spec = PathFinder.find_spec(name, path) if name in LATER else None
+        if spec and spec.loader:
+            spec.loader = LazyLoader(spec.loader)
+        return spec
+
+
 def install() -> None:
-    """Let every folder on ``sys.path`` that has such a file serve its modules, in the path's order."""
+    """Let every folder on ``sys.path`` that has such a file serve its modules, in the path's order.
+
+    Where no folder has one, in development, nothing is changed.
+    """
     found = []
     for folder in sys.path:
         try:
             found.append(Bytecode(folder))
         except (OSError, ImportError):
             continue
-    sys.meta_path[:0] = found
+    if found:
+        sys.meta_path[:0] = [Later, *found]
