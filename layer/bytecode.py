@@ -85,7 +85,7 @@ def _gather(root: Path, apart: tuple[str, ...]) -> None:
         index[name] = (str(source), len(codes), len(code))
         codes += code
         compiled.unlink()
-    for folder in root.rglob("__pycache__"):
+    for folder in list(root.rglob("__pycache__")):
         if not any(folder.iterdir()):
             folder.rmdir()
     described = marshal.dumps(index, 2)  # the last version whose bytes depend on the values alone
