@@ -52,7 +52,7 @@ class Bytecode:
             ImportError: it is of another Python.
         """
         self._folder = os.path.abspath(folder)
-        self._file = os.open(os.path.join(folder, NAME), os.O_RDONLY)
+        self._file = os.open(os.path.join(self._folder, NAME), os.O_RDONLY)
         head = os.read(self._file, len(MAGIC_NUMBER) + 8)
         if not head.startswith(MAGIC_NUMBER):
             os.close(self._file)

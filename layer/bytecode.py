@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import MAGIC_NUMBER, source_from_cache
 from pathlib import Path
 
 from handler.imports import NAME, Index
@@ -76,12 +77,12 @@ def _gather(root: Path, apart: tuple[str, ...]) -> None:
     codes = bytearray()
     magic = b""
     for compiled in sorted(root.rglob("__pycache__/*.pyc")):
-        stem = compiled.name.split(".")[0]
-        source = (compiled.parent.parent / f"{stem}.py").relative_to(root)
-        name = ".".join(source.parent.parts if stem == "__init__" else source.with_suffix("").parts)
+        source = Path(source_from_cache(compiled)).relative_to(root)
+        name = ".".join(source.parent.parts if source.stem == "__init__" else source.with_suffix("").parts)
         if name in apart:
             continue
-        magic, code = (content := compiled.read_bytes())[:4], content[HEADER:]
+        content = compiled.read_bytes()
+        magic, code = content[: len(MAGIC_NUMBER)], content[HEADER:]
         index[name] = (str(source), len(codes), len(code))
         codes += code
         compiled.unlink()

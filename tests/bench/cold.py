@@ -2,10 +2,10 @@
 
 Ours is the built function over the built layers; FlashRank is a function of five lines over a plain pip install. Its
 session gets one thread like everybody's: left alone, onnxruntime takes a thread for each of the machine's cores and
-binds them there, out of the one processor that the process was given. The
-floor is a process that imports onnxruntime and tokenizers from that install, and nothing else. Files are dropped from
-the page cache one by one, so that nobody else on the machine pays for it; where the system refuses, that part is
-left out. Times are of the wall and of the processor: the second do not suffer from neighbours.
+binds them there, out of the one processor that the process was given. The floor is a process that imports onnxruntime
+and tokenizers from that install, and nothing else. Files are dropped from the page cache one by one, so that nobody
+else on the machine pays for it; where the system refuses, that part is left out. Times are of the wall and of the
+processor: the second do not suffer from neighbours.
 """
 
 from __future__ import annotations

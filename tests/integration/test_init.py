@@ -59,16 +59,21 @@ print(json.dumps([[name, file, name in found] for name, file in modules]))
             assert compiled, f"{name} has no bytecode"
 
 
-def test_what_a_ranking_never_touches_is_imported_and_not_run(sandbox: Sandbox) -> None:
-    program = """
-import json, sys
+# Answers one request, the program's first argument.
+RANK = """
+import json, os, sys
 from types import SimpleNamespace
 import handler.app
-from handler.imports import LATER
 context = SimpleNamespace(aws_request_id="1", get_remaining_time_in_millis=lambda: 9000)
 handler.app.lambda_handler(json.loads(sys.argv[1]), context)
+"""
+
+
+def test_what_a_ranking_never_touches_is_imported_and_not_run(sandbox: Sandbox) -> None:
+    program = f"""{RANK}
+from handler.imports import LATER
 print()
-print(json.dumps({name: type(sys.modules[name]).__name__ for name in LATER}))
+print(json.dumps({{name: type(sys.modules[name]).__name__ for name in LATER}}))
 import random, ctypes
 print(random.randrange(1), ctypes.sizeof(ctypes.c_char))
 """
@@ -95,12 +100,7 @@ print(time.perf_counter() - began)
 
 
 def test_nothing_is_written_and_no_thread_is_left(sandbox: Sandbox, tmp_path: Path) -> None:
-    program = """
-import os, sys, json
-from types import SimpleNamespace
-import handler.app
-context = SimpleNamespace(aws_request_id="1", get_remaining_time_in_millis=lambda: 9000)
-handler.app.lambda_handler(json.loads(sys.argv[1]), context)
+    program = f"""{RANK}
 print(len(os.listdir("/proc/self/task")), file=sys.stderr)
 sys.exit(len(os.listdir("/proc/self/task")) - 1)
 """
