@@ -2,7 +2,8 @@
 
 Importing a module from a file of its own costs some five system calls and, on a machine that has just started, a read
 from the disk or the network for each of two hundred modules. :mod:`layer.bytecode` puts the bytecode of all modules of
-a folder into one; where there is none, or one of another Python, modules are imported as ever.
+a folder into one; where there is none, or one of another Python, modules are imported as ever. The file also names the
+shared libraries that will be loaded: the system reads them while Python is still busy with other modules.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 # What numpy, Powertools' Logger and fastjsonschema import at their own import, and a ranking never touches.
 LATER = frozenset({"ctypes", "gzip", "random", "ipaddress"})
 NAME = "bytecode.bin"
-# Python's magic number, eight bytes for the index's length, the index, and the modules' code, both as marshal writes
-# them. The index leads from a module's name to its source file, where its code begins after the index, and its length.
+# Python's magic number, eight bytes for the head's length, the head, and the modules' code, both as marshal writes them.
+# The head is an index, from a module's name to its source file, where its code begins after the head, and its length;
+# and the paths of the shared libraries to read ahead, in the order in which they are loaded.
 Index = dict[str, tuple[str, int, int]]
+Head = tuple[Index, list[str]]
 
 
 class _Loader(SourceFileLoader):
@@ -53,13 +56,15 @@ class Bytecode:
         """
         self._folder = os.path.abspath(folder)
         self._file = os.open(os.path.join(self._folder, NAME), os.O_RDONLY)
-        head = os.read(self._file, len(MAGIC_NUMBER) + 8)
-        if not head.startswith(MAGIC_NUMBER):
+        prefix = os.read(self._file, len(MAGIC_NUMBER) + 8)
+        if not prefix.startswith(MAGIC_NUMBER):
             os.close(self._file)
             raise ImportError(f"{folder}: the bytecode is of another Python")
-        length = int.from_bytes(head[len(MAGIC_NUMBER) :], "little")
-        self._index: Index = marshal.loads(os.read(self._file, length))
-        self._start = len(head) + length
+        _read_ahead(self._file)
+        length = int.from_bytes(prefix[len(MAGIC_NUMBER) :], "little")
+        head: Head = marshal.loads(os.read(self._file, length))
+        self._index, self._libraries = head
+        self._start = len(prefix) + length
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
         """Return how to load the module, or None where it is not of this folder."""
@@ -71,6 +76,20 @@ class Bytecode:
         loader = _Loader(name, path, self._file, (self._start + start, length))
         package = [os.path.dirname(path)] if path.endswith("__init__.py") else None
         return spec_from_file_location(name, path, loader=loader, submodule_search_locations=package)
+
+
+    def read_libraries_ahead(self) -> None:
+        """Have the system start to read the shared libraries."""
+        for path in self._libraries:
+            file = os.open(os.path.join(self._folder, path), os.O_RDONLY)
+            _read_ahead(file)
+            os.close(file)
+
+
+def _read_ahead(file: int) -> None:
+    """Have the system start to read a whole file into its page cache; does not wait for it."""
+    if hasattr(os, "posix_fadvise"):  # not on macOS
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 class Later:
@@ -91,10 +110,12 @@ def install() -> None:
     Where no folder has one, in development, nothing is changed.
     """
     found = []
-    for folder in sys.path:
+    for path in sys.path:
         try:
-            found.append(Bytecode(folder))
+            found.append(Bytecode(path))
         except (OSError, ImportError):
             continue
     if found:
         sys.meta_path[:0] = [Later, *found]
+    for folder in found:
+        folder.read_libraries_ahead()

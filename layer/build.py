@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".build"
 APART = ("handler", "handler.imports")  # imported before the one file of bytecode is found
+# The large libraries that every start loads, nearly whole: read while Python imports Powertools. Not the tokenizers
+# library, which only some models need.
+AHEAD = ("numpy/_core/_multiarray_umath.*.so", "numpy.libs/*openblas*", "onnxruntime/capi/onnxruntime_*.so")
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
@@ -106,7 +109,7 @@ def _compile(root: Path, runtime_root: str, target: Target, *, bare: bool = Fals
             file=sys.stderr,
         )
         return None
-    return bytecode.compile_tree(interpreter, root, runtime_root, bare=bare, apart=APART)
+    return bytecode.compile_tree(interpreter, root, runtime_root, bare=bare, apart=APART, ahead=AHEAD)
 
 
 def _describe(metadata: Path, target: Target) -> dict[str, str]:

@@ -14,7 +14,7 @@ import sys
 from importlib.util import MAGIC_NUMBER, source_from_cache
 from pathlib import Path
 
-from handler.imports import NAME, Index
+from handler.imports import NAME, Head, Index
 
 HEADER = 16  # bytes of a .pyc file before its code: https://peps.python.org/pep-0552/
 HOMES = (
@@ -54,12 +54,19 @@ def _is_cpython(candidate: str, minor: str) -> bool:
 
 
 def compile_tree(
-    interpreter: str, root: Path, runtime_root: str, *, bare: bool = False, apart: tuple[str, ...] = ()
+    interpreter: str,
+    root: Path,
+    runtime_root: str,
+    *,
+    bare: bool = False,
+    apart: tuple[str, ...] = (),
+    ahead: tuple[str, ...] = (),
 ) -> str:
     """Compile every module below ``root`` for files that will lie at ``runtime_root``; return the version that did it.
 
     ``bare`` bytecode has no docstrings and no assertions (``python -OO``), a third of what would be read at the
-    start. Modules ``apart`` get ordinary files: those that are imported before the one file is found.
+    start. Modules ``apart`` get ordinary files: those that are imported before the one file is found. ``ahead`` are
+    patterns of shared libraries that a start loads, in that order; none needs to match.
     One process, in sorted order, with a fixed hash seed: the same sources give the same bytes.
     """
     options = ["--invalidation-mode", "unchecked-hash", "-q", "-j", "1", "-s", str(root), "-p", runtime_root, str(root)]
@@ -67,12 +74,12 @@ def compile_tree(
     level = "2" if bare else "0"
     subprocess.run([interpreter, "-m", "compileall", "-o", level, *options], env=environment, check=True)
     version = subprocess.run([interpreter, "-VV"], env=environment, check=True, capture_output=True, text=True)
-    _gather(root, apart)
+    _gather(root, apart, [str(path.relative_to(root)) for pattern in ahead for path in sorted(root.glob(pattern))])
     return version.stdout.split()[1]
 
 
-def _gather(root: Path, apart: tuple[str, ...]) -> None:
-    """Put all ``.pyc`` files below ``root`` into one file."""
+def _gather(root: Path, apart: tuple[str, ...], libraries: list[str]) -> None:
+    """Put all ``.pyc`` files below ``root`` into one file, with the names of the libraries to read ahead."""
     index: Index = {}
     codes = bytearray()
     magic = b""
@@ -89,5 +96,6 @@ def _gather(root: Path, apart: tuple[str, ...]) -> None:
     for folder in list(root.rglob("__pycache__")):
         if not any(folder.iterdir()):
             folder.rmdir()
-    described = marshal.dumps(index, 2)  # the last version whose bytes depend on the values alone
+    head: Head = (index, libraries)
+    described = marshal.dumps(head, 2)  # the last version whose bytes depend on the values alone
     (root / NAME).write_bytes(magic + len(described).to_bytes(8, "little") + described + codes)

@@ -82,6 +82,20 @@ print(random.randrange(1), ctypes.sizeof(ctypes.c_char))
     assert used == "0 1"
 
 
+def test_every_large_library_that_a_ranking_loads_is_read_ahead_and_no_other(sandbox: Sandbox) -> None:
+    program = f"""{RANK}
+from handler.imports import Bytecode
+ahead = [os.path.join(f._folder, p) for f in sys.meta_path if isinstance(f, Bytecode) for p in f._libraries]
+mapped = {{line.split()[-1] for line in open("/proc/self/maps") if ".so" in line}}
+print()
+print(json.dumps([ahead, sorted(path for path in mapped if os.path.getsize(path) > 1e6)]))
+"""
+    *_, said = sandbox.python(program, json.dumps(REQUEST)).splitlines()
+    ahead, loaded = json.loads(said)
+    assert sorted(ahead) == [path for path in loaded if path.startswith(str(sandbox.seen_opt))]
+    assert "_multiarray_umath" in ahead[0]
+
+
 def test_importing_the_handler_costs_little_more_than_the_libraries_that_score(sandbox: Sandbox) -> None:
     program = """
 import os, sys, time
