@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 # What numpy, Powertools' Logger and fastjsonschema import at their own import, and a ranking never touches.
 LATER = frozenset({"ctypes", "gzip", "random", "ipaddress"})
 NAME = "bytecode.bin"
-# Python's magic number, eight bytes for the head's length, the head, and the modules' code, both as marshal writes them.
-# The head is an index, from a module's name to its source file, where its code begins after the head, and its length;
-# and the paths of the shared libraries to read ahead, in the order in which they are loaded.
+# The file: Python's magic number, eight bytes for the head's length, the head, and the modules' code, both as marshal
+# writes them. The head is an index, from a module's name to its source file, where its code begins after the head, and
+# its length; and the paths of the shared libraries to read ahead, in the order in which they are loaded.
 Index = dict[str, tuple[str, int, int]]
 Head = tuple[Index, list[str]]
 
@@ -76,7 +76,6 @@ class Bytecode:
         loader = _Loader(name, path, self._file, (self._start + start, length))
         package = [os.path.dirname(path)] if path.endswith("__init__.py") else None
         return spec_from_file_location(name, path, loader=loader, submodule_search_locations=package)
-
 
     def read_libraries_ahead(self) -> None:
         """Have the system start to read the shared libraries."""

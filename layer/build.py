@@ -109,7 +109,9 @@ def _compile(root: Path, runtime_root: str, target: Target, *, bare: bool = Fals
             file=sys.stderr,
         )
         return None
-    return bytecode.compile_tree(interpreter, root, runtime_root, bare=bare, apart=APART, ahead=AHEAD)
+    version = bytecode.compile_tree(interpreter, root, runtime_root, bare=bare)
+    bytecode.gather(root, apart=APART, ahead=AHEAD)
+    return version
 
 
 def _describe(metadata: Path, target: Target) -> dict[str, str]:

@@ -13,8 +13,12 @@ import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER, source_from_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from handler.imports import NAME, Head, Index
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HEADER = 16  # bytes of a .pyc file before its code: https://peps.python.org/pep-0552/
 HOMES = (
@@ -53,33 +57,27 @@ def _is_cpython(candidate: str, minor: str) -> bool:
     return answer.stdout.split() == ["CPython", minor]
 
 
-def compile_tree(
-    interpreter: str,
-    root: Path,
-    runtime_root: str,
-    *,
-    bare: bool = False,
-    apart: tuple[str, ...] = (),
-    ahead: tuple[str, ...] = (),
-) -> str:
+def compile_tree(interpreter: str, root: Path, runtime_root: str, *, bare: bool = False) -> str:
     """Compile every module below ``root`` for files that will lie at ``runtime_root``; return the version that did it.
 
     ``bare`` bytecode has no docstrings and no assertions (``python -OO``), a third of what would be read at the
-    start. Modules ``apart`` get ordinary files: those that are imported before the one file is found. ``ahead`` are
-    patterns of shared libraries that a start loads, in that order; none needs to match.
-    One process, in sorted order, with a fixed hash seed: the same sources give the same bytes.
+    start. One process, in sorted order, with a fixed hash seed: the same sources give the same bytes.
     """
     options = ["--invalidation-mode", "unchecked-hash", "-q", "-j", "1", "-s", str(root), "-p", runtime_root, str(root)]
     environment = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"}
     level = "2" if bare else "0"
     subprocess.run([interpreter, "-m", "compileall", "-o", level, *options], env=environment, check=True)
     version = subprocess.run([interpreter, "-VV"], env=environment, check=True, capture_output=True, text=True)
-    _gather(root, apart, [str(path.relative_to(root)) for pattern in ahead for path in sorted(root.glob(pattern))])
     return version.stdout.split()[1]
 
 
-def _gather(root: Path, apart: tuple[str, ...], libraries: list[str]) -> None:
-    """Put all ``.pyc`` files below ``root`` into one file, with the names of the libraries to read ahead."""
+def gather(root: Path, *, apart: Sequence[str] = (), ahead: Sequence[str] = ()) -> None:
+    """Put the code of all ``.pyc`` files below ``root`` into one file, in their place.
+
+    Modules ``apart``, imported before that file is found, keep theirs. ``ahead`` are patterns of the shared libraries
+    that a start loads, in that order; none needs to match.
+    """
+    libraries = [str(path.relative_to(root)) for pattern in ahead for path in sorted(root.glob(pattern))]
     index: Index = {}
     codes = bytearray()
     magic = b""

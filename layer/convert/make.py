@@ -22,13 +22,12 @@ from layer.convert.export import export
 from layer.convert.measure import Measured, differences, time_per_100
 from layer.optimize import make as bert
 from layer.optimize.checkpoint import UnsupportedModel
-from layer.optimize.graph import EXTERNAL_BYTES
+from layer.optimize.graph import EXTERNAL, write
 
 if TYPE_CHECKING:
     from layer.catalogue import Entry
     from layer.convert.source import Source
 
-DATA = "model.onnx.data"
 # Slower than what it replaces: 320 against 90 µs on 510 rows (layer.optimize.graph).
 NOT_FUSED = ["SkipLayerNormFusion"]
 
@@ -77,7 +76,7 @@ def _keep_graph(source: Source, target: Path, name: str, revision: str, *, int8:
             export(source, plain)
         model = surgery.normalise(published or plain, source)
         dynamic = surgery.is_quantised(model)
-        _save(model, plain)
+        write(model, plain)
         _optimise(plain, exact)
         quantised = int8 and not dynamic
         if quantised:
@@ -91,9 +90,12 @@ def _keep_graph(source: Source, target: Path, name: str, revision: str, *, int8:
             lowercase=source.lowercase,
             options={**source.options, "alone": dynamic or quantised},
         )
-        _save(onnx.load(small if quantised else exact), target / GRAPH, external=True)
+        write(onnx.load(small if quantised else exact), target / GRAPH)
         manifest = _with_files(
-            manifest, target, [file for file in (GRAPH, DATA) if (target / file).exists()], _tokenizer(source, target)
+            manifest,
+            target,
+            [file for file in (GRAPH, EXTERNAL) if (target / file).exists()],
+            _tokenizer(source, target),
         )
         difference = differences(target, exact) if quantised else 0.0
     return manifest, difference
@@ -160,12 +162,3 @@ def _quantise(exact: Path, small: Path) -> None:
         )  # fmt: skip
     finally:
         logging.disable(logging.NOTSET)
-
-
-def _save(model: onnx.ModelProto, path: Path, *, external: bool = False) -> None:
-    del model.metadata_props[:]
-    if external or model.ByteSize() > 1 << 30:
-        (path.parent / (path.name + ".data")).unlink(missing_ok=True)  # onnx would append to it
-        onnx.save(model, path, save_as_external_data=True, location=path.name + ".data", size_threshold=EXTERNAL_BYTES)
-    else:
-        onnx.save(model, path)

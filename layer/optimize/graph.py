@@ -177,6 +177,14 @@ class Graph:
         )
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="lambda-rerank")
-        (path.parent / EXTERNAL).unlink(missing_ok=True)  # onnx appends to it
-        onnx.save(model, path, save_as_external_data=True, location=EXTERNAL, size_threshold=EXTERNAL_BYTES)
-        (path.parent / EXTERNAL).chmod(path.stat().st_mode)  # onnx keeps it to its owner; a function runs as another
+        write(model, path)
+
+
+def write(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model and, beside it in ``<path>.data``, its large weights."""
+    del model.metadata_props[:]  # an exporter's notes
+    weights = path.with_name(path.name + ".data")
+    weights.unlink(missing_ok=True)  # onnx appends to it
+    onnx.save(model, path, save_as_external_data=True, location=weights.name, size_threshold=EXTERNAL_BYTES)
+    if weights.exists():
+        weights.chmod(path.stat().st_mode)  # onnx keeps it to its owner; a function runs as another

@@ -51,8 +51,8 @@ import handler
 import awslambdaric.bootstrap; stamp("runtime client")
 import numpy; stamp("numpy")
 import onnxruntime; stamp("onnxruntime")
+import aws_lambda_powertools.logging, aws_lambda_powertools.metrics; stamp("powertools")
 import handler.model; stamp("engine modules")
-import aws_lambda_powertools; stamp("powertools")
 from pathlib import Path
 directory = Path(os.environ["RERANK_MODEL_DIR"])
 manifest = handler.model.Manifest.read(directory); handler.model.Tokens(directory, lowercase=True); stamp("vocabulary")

@@ -133,7 +133,8 @@ def test_bytecode_in_one_file_takes_the_place_of_sources(tmp_path: Path) -> None
     (tmp_path / "early.py").write_text("")
     found = bytecode.find_interpreter(LOCAL.minor, tmp_path)
     assert found is not None
-    bytecode.compile_tree(found, tmp_path, "/opt/python", bare=True, apart=("early",))
+    bytecode.compile_tree(found, tmp_path, "/opt/python", bare=True)
+    bytecode.gather(tmp_path, apart=("early",))
     assert [path.stem.split(".")[0] for path in tmp_path.rglob("*.pyc")] == ["early"]
     (package / "__init__.py").write_text("raise ImportError('read from its source')\n")  # never looked at again
     question = f"""
