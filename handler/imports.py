@@ -80,7 +80,10 @@ class Bytecode:
     def read_libraries_ahead(self) -> None:
         """Have the system start to read the shared libraries."""
         for path in self._libraries:
-            file = os.open(os.path.join(self._folder, path), os.O_RDONLY)
+            try:
+                file = os.open(os.path.join(self._folder, path), os.O_RDONLY)
+            except OSError:
+                continue  # whoever imports it will say so
             _read_ahead(file)
             os.close(file)
 
