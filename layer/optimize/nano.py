@@ -2,8 +2,9 @@
 
 What differs from the formulae as written there, without changing what they compute:
 
-- The embedding table's int8 scale is never multiplied out. The layer's first norm undoes any common scale of its
-  input, so the scale goes into the segment vectors, the projections and the match's factor.
+- Static embeddings are turned by a Hadamard matrix, and what reads them is turned back: no product of two embeddings
+  changes, and all coordinates become alike, so that four bits each suffice. A row's first half lies in the lower four
+  bits of its bytes. As uint8 they enter an int8 product as they are; their scale goes into the match's factor.
 - "A token attends to its own segment" is a product of two columns, (is query, is passage) times what each key allows.
 - Distances stop at ``FARTHEST``: e^-40 adds nothing, and past e^-87 a processor slows down tenfold on denormals.
 - Both segments are pooled at once, and both match matrices reduced at once: nodes on little data cost what their
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import TensorProto
+from scipy.linalg import hadamard
 
-from layer.optimize.graph import MASKED, MICROSOFT, TABLE_LIMIT, Graph, Range
+from layer.optimize.graph import MASKED, MICROSOFT, Graph, Range, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,8 @@ WINDOW = 512
 SOFT_FLOOR = 0.5
 LENGTH_SCALE = 128.0
 FARTHEST = 40.0
+# Fifteen levels, a third of a standard deviation apart: the least squared error for normally distributed numbers.
+LEVELS, STEP = 7, 0.36
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -46,16 +50,19 @@ def save(weights: Weights, ranges: Mapping[str, Range] | None, special: tuple[in
 
 class _Nano:
     def __init__(self, weights: Weights, ranges: Mapping[str, Range] | None, special: tuple[int, int]) -> None:
-        self.weights, self.special = weights, special
-        width = weights["embedding.weight"].shape[1]
-        self.width, self.root = width, np.float32(np.sqrt(width))
         rows = weights["embedding.weight"]
-        self.table = rows / np.linalg.norm(rows, axis=1, keepdims=True) * self.root
-        self.unit = np.float32(1.0 if ranges is None else np.abs(self.table).max() / TABLE_LIMIT)
+        self.special, self.size, self.width = special, rows.shape[1], len(weights["norm.weight"])
+        self.root = np.float32(np.sqrt(self.width))
+        turn = (hadamard(self.size) / np.sqrt(self.size)).astype(np.float32)
+        turned = {
+            name: np.hstack([weights[name][:, : self.size] @ turn, weights[name][:, self.size :]])
+            for name in ("inward.weight", "joint.weight", "joint_up.weight")
+        }
+        self.weights = {**weights, **turned}
+        self.table = rows / np.linalg.norm(rows, axis=1, keepdims=True) @ turn * np.float32(np.sqrt(self.size))
+        self.unit = np.float32(1.0 if ranges is None else STEP)
         if ranges is not None:
-            low, high = ranges["qkv"]
-            ranges = {**ranges, "qkv": Range(low / float(self.unit), high / float(self.unit))}
-            ranges["attention.context"] = ranges["out"]
+            ranges = {**ranges, "attention.context": ranges["out"]}
             ranges["joint"] = Range(*(end / float(self.root) for end in ranges["joint"]))
         self.graph = Graph(ranges)
 
@@ -64,8 +71,9 @@ class _Nano:
         g, w = self.graph, self.weights
         # 0, 1: padding; 2: a token of the query; 3: a token of the passage
         kind = g.node("Add", g.node("Mul", "attention_mask", g.constant(2, np.int64)), "token_type_ids")
-        static = self._static()
-        states = self._layer(static, kind)
+        codes = self._codes()
+        static = g.node("DequantizeLinear", codes.name, g.constant(1.0), codes.zero) if codes.zero else codes.name
+        states = self._layer(codes, kind)
 
         special = [g.node("Equal", "input_ids", g.constant(token, np.int64)) for token in self.special]
         plain = g.node("Where", g.node("Or", *special), g.constant(0, np.int64), kind)
@@ -102,35 +110,40 @@ class _Nano:
         last = g.constant(w["score.2.bias"], name="score.2.bias")
         return self._gemm(hidden, "score.2", g.node("Add", straight, last))
 
-    def _static(self) -> str:
-        """The static embeddings in units of the table's int8 steps: float32 ``[batch, tokens, width]``."""
+    def _codes(self) -> Tensor:
+        """The static embeddings ``[batch, tokens, size]``: float32, or uint8 in steps of ``unit`` from 8."""
         g = self.graph
         if g.ranges is None:
-            return g.node("Gather", g.constant(self.table, name="embedding"), "input_ids")
-        steps = np.rint(self.table / self.unit)
-        return g.node(
-            "Cast", g.node("Gather", g.constant(steps, np.int8, "embedding"), "input_ids"), to=TensorProto.FLOAT
-        )
+            return Tensor(g.node("Gather", g.constant(self.table, name="embedding"), "input_ids"))
+        zero = LEVELS + 1
+        steps = (np.clip(np.rint(self.table / self.unit), -LEVELS, LEVELS) + zero).astype(np.uint8)
+        low, high = np.split(steps, 2, axis=1)
+        found = g.node("Gather", g.constant(low | high << 4, np.uint8, "embedding"), "input_ids")
+        halves = [
+            g.node("BitwiseAnd", found, g.constant(15, np.uint8)),
+            g.node("BitShift", found, g.constant(4, np.uint8), direction="RIGHT"),
+        ]
+        return Tensor(g.node("Concat", *halves, axis=-1), g.constant(self.unit), g.constant(zero, np.uint8))
 
-    def _layer(self, static: str, kind: str) -> str:
+    def _layer(self, codes: Tensor, kind: str) -> str:
         """The transformer layer: unit states float32 ``[batch, tokens, width]``."""
-        g, w, unit, width = self.graph, self.weights, self.unit, self.width
-        segments = g.constant(w["segment"] / unit, name="segment")
-        x = g.node("Add", static, g.node("Gather", segments, "token_type_ids"))
+        g, w, width = self.graph, self.weights, self.width
+        inward = g.linear(codes, w["inward.weight"].T, None, "inward")
+        x = g.node("Add", inward, g.node("Gather", g.constant(w["segment"], name="segment"), "token_type_ids"))
         query, key, value = np.split(w["qkv.weight"].T, 3, axis=1)
         query_bias, _, value_bias = np.split(w["qkv.bias"], 3)
         scale = np.float32((width // HEADS) ** -0.5)
         attention = {
-            "query": query * unit * scale,
+            "query": query * scale,
             "query_bias": query_bias * scale,
-            "key": key * unit,
-            "value": value * unit,
+            "key": key,
+            "value": value,
         }
         entering = g.quantise(x, "qkv")
         context = g.attention(entering, attention, HEADS, self._attended(kind), "attention")
         out = w["out.weight"].T
-        mixed = g.linear(context, out / unit, (value_bias @ out + w["out.bias"]) / unit, "out")
-        y = g.norm(g.node("Add", x, mixed), w["norm.weight"], w["norm.bias"], "norm", 1e-5 / float(unit) ** 2)
+        mixed = g.linear(context, out, value_bias @ out + w["out.bias"], "out")
+        y = g.norm(g.node("Add", x, mixed), w["norm.weight"], w["norm.bias"], "norm", 1e-5)
         inner = g.relu(g.linear(g.quantise(y, "up"), w["up.weight"].T, w["up.bias"], "up"))
         outer = g.linear(g.quantise(inner, "down"), w["down.weight"].T, w["down.bias"], "down")
         return g.norm(g.node("Add", y, outer), np.full(width, 1 / self.root), None, "unit", 1e-6)
@@ -160,7 +173,7 @@ class _Nano:
     def _match(self, asked_static: str, static: str, asked: str, states: str, keep: str) -> list[str]:
         """Best and summed similarity of each query token: two float32 ``[batch, 2, query tokens]``."""
         g = self.graph
-        scale = float(self.unit) ** 2 / self.width
+        scale = float(self.unit) ** 2 / self.size
         one = g.node("FusedMatMul", asked_static, static, domain=MICROSOFT, transB=1, alpha=scale)
         two = g.node("FusedMatMul", asked, states, domain=MICROSOFT, transB=1)
         kept = g.node("Gather", keep, g.constant([1], np.int64), axis=1)
@@ -171,17 +184,19 @@ class _Nano:
         return [g.node("Reshape", x, g.constant([0, 2, -1], np.int64)) for x in (best, soft)]
 
     def _exact(self, plain: str, of_query: Callable[[str], str], passage_length: str) -> list[str]:
-        """How often each query token is in the passage, saturated as in BM25, and if with its right and left neighbour.
+        """How often each query token's stem is in the passage, saturated as in BM25; if its neighbours are there too.
 
-        Three float32 ``[batch, 1, query tokens]``.
+        Three float32 ``[batch, 1, query tokens]``: the count, the right neighbour, the left one.
         """
         g, w = self.graph, self.weights
+        found = g.node("Gather", g.constant(w["stems"], np.uint16, "stems"), "input_ids")
+        stems = g.node("Cast", found, to=TensorProto.INT64)
 
-        def ids_of(kind: int, otherwise: int) -> str:
+        def stems_of(kind: int, otherwise: int) -> str:
             mine = g.node("Equal", plain, g.constant(kind, np.int64))
-            return g.node("Where", mine, "input_ids", g.constant(otherwise, np.int64))
+            return g.node("Where", mine, stems, g.constant(otherwise, np.int64))
 
-        asked, there = self._expand(of_query(ids_of(2, -1)), 2), self._expand(ids_of(3, -2), 1)
+        asked, there = self._expand(of_query(stems_of(2, -1)), 2), self._expand(stems_of(3, -2), 1)
         found = g.node("Cast", g.node("Equal", asked, there), to=TensorProto.FLOAT)
         count = self._sum(found, 2, keepdims=0)
         k1, b = np.log1p(np.exp(w["saturation"][0])), 1 / (1 + np.exp(-w["saturation"][1]))
@@ -213,14 +228,14 @@ class _Nano:
         shares = g.node("Reshape", shares, g.constant([0, 2 * pools, -1], np.int64))
         pooled = g.node("Reshape", g.node("MatMul", shares, states), g.constant([-1, pools * self.width], np.int64))
         flat = g.node("MatMul", g.node("Mul", g.node("Softplus", prior), keep), static)
-        flat = g.node("LpNormalization", g.node("Reshape", flat, g.constant([-1, self.width], np.int64)), axis=-1, p=2)
+        flat = g.node("LpNormalization", g.node("Reshape", flat, g.constant([-1, self.size], np.int64)), axis=-1, p=2)
         both = g.quantise(g.node("Concat", flat, pooled, axis=1), "joint")
         inner = g.linear(both, w["joint_up.weight"].T * self.root, w["joint_up.bias"], "joint_up")
         bent = g.quantise(g.relu(inner), "joint_down")
         straight = g.linear(both, w["joint.weight"].T * self.root, None, "joint")
         joint = g.node("Add", straight, g.linear(bent, w["joint_down.weight"].T, None, "joint_down"))
         joint = g.node("LpNormalization", joint, axis=-1, p=2)
-        return [self._cosine(flat, self.width), self._cosine(joint, len(w["joint.weight"]))]
+        return [self._cosine(flat, self.size), self._cosine(joint, len(w["joint.weight"]))]
 
     def _cosine(self, units: str, size: int) -> str:
         """Multiply the unit vectors of query and passage, which take turns: ``[2 batch, n]`` to ``[batch, 1]``."""

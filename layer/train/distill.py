@@ -40,7 +40,7 @@ class Recipe:
     decay: float = 0.65
     kl: float = 1.0
     margin: float = 0.05
-    label: float = 0.3
+    label: float = 0.6
     cosine: float = 8.0
     vocabulary: float = 3.0
     vector: float = 3.0
@@ -50,12 +50,14 @@ class Recipe:
 def score_batch(net: Nano, batch: Batch) -> tuple[Tensor, Tensor, Tensor, list[int]]:
     """Return logits [n, m], cosines [n, m, 2], the joint vectors' mean distance, and the order of the passages."""
     queries = net.encode(*pad(batch.queries, leading=True), 0)
+    stems = net.stems.numpy()
+    asked = [stems[query] for query in batch.queries]
     order = sorted(range(len(batch.passages)), key=lambda i: len(batch.passages[i]))
     logits, cosines, agreement = [], [], [(queries.pooled * torch.from_numpy(batch.query_vectors)).sum(1)]
     for part in np.array_split(np.array(order), BUCKETS):
         texts = [batch.passages[i] for i in part]
         passages = net.encode(*pad(texts, leading=False), 1)
-        one, two = net.cross(queries, passages, *exact_counts(batch.queries, texts))
+        one, two = net.cross(queries, passages, *exact_counts(asked, [stems[text] for text in texts]))
         logits.append(one)
         cosines.append(two)
         agreement.append((passages.pooled * torch.from_numpy(batch.passage_vectors[part])).sum(1))
@@ -110,6 +112,7 @@ def distill(
     sampler: Sampler,
     vocabulary: Embedded,
     recipe: Recipe,
+    seed: int,
     checkpoint: Path,
     hook: Callable[[int, Nano], None] | None = None,
     every: int = 500,
@@ -137,7 +140,7 @@ def distill(
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         start = state["step"]
-        sampler.rng = np.random.default_rng(start)
+    sampler.rng = np.random.default_rng((seed, start))
     seen: dict[str, float] = {}
     began = time.monotonic()
     for step in tqdm(range(start, recipe.steps), desc="distilling", initial=start, total=recipe.steps, mininterval=10):

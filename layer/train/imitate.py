@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from layer.train.model import WIDTH, Nano
+from layer.train.model import EMBEDDING, Nano
 from layer.train.sampler import pad
 from layer.train.tokens import Ids
 
@@ -60,7 +60,7 @@ class Batches:
 
 def imitate(net: Nano, groups: list[Texts], steps: int, seed: int, checkpoint: Path) -> None:
     """Train ``net`` in place; resume from ``checkpoint`` where it is there."""
-    aside = nn.Linear(WIDTH, groups[0].vectors.shape[1], bias=False)
+    aside = nn.Linear(EMBEDDING, groups[0].vectors.shape[1], bias=False)
     parameters = [*net.parameters(), *aside.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
     start = 0

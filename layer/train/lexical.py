@@ -41,6 +41,13 @@ class Words:
         return self.stem.stemWords([word for word in self.tokens.words(ids) if word not in STOPWORDS])
 
 
+def stems(tokens: Tokens) -> NDArray[np.int64]:
+    """Return for each piece of a vocabulary the first piece that has the same stem: for most, itself."""
+    stem = Stemmer.Stemmer("english").stemWord
+    first: dict[str, int] = {}
+    return np.array([first.setdefault(stem(piece), i) for i, piece in enumerate(tokens.pieces)])
+
+
 def learn(words: list[list[str]]) -> Lexicon:
     """Collect the stems of a collection and their idf, ln(1 + (N - df + 0.5) / (df + 0.5))."""
     frequency: dict[str, int] = {}

@@ -3,13 +3,13 @@
 Input is BERT's pair: ``[CLS] query [SEP] passage [SEP]``. With d = 128, a query token i, a passage token j (special
 tokens take part in attention alone, never in matching or pooling)::
 
-    e_t   = E[id_t] / |E[id_t]|                       unit static embedding (int8 in the shipped file)
-    x_t   = sqrt(d) e_t + S[segment_t]                S: one vector for query tokens, one for passage tokens
+    e_t   = E[id_t] / |E[id_t]|                       unit static embedding, 256 wide (4 bits each in the shipped file)
+    x_t   = sqrt(256) W e_t + S[segment_t]            S: one vector for query tokens, one for passage tokens
     y     = LN(x + O attention(Q x, K x, V x))        two heads; a token attends to its own segment only, and
                                                       head 0 adds -|t - t'| to its logits (ALiBi with slope 1)
     h     = LN'(y + W2 relu(W1 y))                    LN' has no affine part, so u_t = h_t / sqrt(d) is a unit vector
 
-    static match M_ij = e_i . e_j, contextual match N_ij = u_i . u_j, exact match X_ij = [id_i = id_j]
+    static match M_ij = e_i . e_j, contextual match N_ij = u_i . u_j, exact match X_ij = [stem(id_i) = stem(id_j)]
     of each query token:
       f1, f2 = max_j M_ij, max_j N_ij                 (at least 0)
       f3, f4 = log(1 + sum_j relu(M_ij - 1/2)), the same of N
@@ -39,12 +39,13 @@ from torch import Tensor, nn
 
 from layer.train.tokens import CLS, SEP
 
-WIDTH, HEADS, INNER, POOLS, JOINT, JOINT_INNER = 128, 2, 512, 8, 384, 256
+EMBEDDING, WIDTH, HEADS, INNER, POOLS, JOINT, JOINT_INNER = 256, 128, 2, 512, 8, 384, 256
+POOLED = EMBEDDING + POOLS * WIDTH
 TERM_FEATURES, TERM_HIDDEN, TERM_OUT, HIDDEN = 8, 16, 6, 32
 SLOPES = (1.0, 0.0)
 SOFT_FLOOR = 0.5
 LENGTH_SCALE = 128.0
-ROOT = math.sqrt(WIDTH)
+ROOT, STATIC_ROOT = math.sqrt(WIDTH), math.sqrt(EMBEDDING)
 
 
 @dataclass
@@ -99,13 +100,20 @@ def perceptron(inner: int, hidden: int, out: int) -> nn.Sequential:
 
 
 class Nano(nn.Module):
-    """The student. ``embeddings`` [vocabulary, 128] start it; ``idf`` [vocabulary] starts its term weights."""
+    """The student. ``embeddings`` [vocabulary, 256] start it; ``idf`` [vocabulary] starts its term weights.
 
-    def __init__(self, embeddings: Tensor, idf: Tensor) -> None:
+    ``stems`` int64 [vocabulary] gives pieces of one stem one number.
+    """
+
+    stems: Tensor
+
+    def __init__(self, embeddings: Tensor, idf: Tensor, stems: Tensor) -> None:
         super().__init__()
+        self.register_buffer("stems", stems)
         self.embedding = nn.Embedding(*embeddings.shape, _weight=F.normalize(embeddings, dim=-1))
         self.term = nn.Embedding(len(idf), 2, _weight=torch.stack([idf / 2, idf / 2 - 1], 1))  # R, P
         self.segment = nn.Parameter(torch.zeros(2, WIDTH))
+        self.inward = nn.Linear(EMBEDDING, WIDTH, bias=False)
         self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
         self.out = nn.Linear(WIDTH, WIDTH)
         self.norm = nn.LayerNorm(WIDTH)
@@ -114,14 +122,15 @@ class Nano(nn.Module):
         self.importance = nn.Linear(WIDTH, 1)
         self.pools = nn.Linear(WIDTH, POOLS)
         self.pools_static = nn.Parameter(torch.full((POOLS,), 0.5))
-        self.joint = nn.Linear(WIDTH * (POOLS + 1), JOINT, bias=False)
-        self.joint_up = nn.Linear(WIDTH * (POOLS + 1), JOINT_INNER)
+        self.joint = nn.Linear(POOLED, JOINT, bias=False)
+        self.joint_up = nn.Linear(POOLED, JOINT_INNER)
         self.joint_down = nn.Linear(JOINT_INNER, JOINT, bias=False)
         self.saturation = nn.Parameter(torch.tensor([0.4, 0.0]))  # softplus -> k1, sigmoid -> b
         self.per_term = perceptron(TERM_FEATURES, TERM_HIDDEN, TERM_OUT)
         self.score = perceptron(TERM_OUT + 4, HIDDEN, 1)
         self.linear = nn.Linear(TERM_OUT + 4, 1)
         with torch.no_grad():
+            self.inward.weight.copy_(torch.eye(EMBEDDING)[-WIDTH:])
             self.qkv.weight.mul_(0.5)
             self.qkv.weight[:WIDTH] += 0.5 * torch.eye(WIDTH)
             self.qkv.weight[WIDTH : 2 * WIDTH] += 0.5 * torch.eye(WIDTH)
@@ -167,7 +176,7 @@ class Nano(nn.Module):
     def states(self, ids: Tensor, mask: Tensor, segment: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return unit states and static embeddings [n, tokens, d], zero outside the text, and where the text is."""
         static = self.static_of(ids)
-        unit = self.layer(static * ROOT + self.segment[segment], alibi(ids.shape[1], mask))
+        unit = self.layer(self.inward(static) * STATIC_ROOT + self.segment[segment], alibi(ids.shape[1], mask))
         content = mask & (ids != CLS) & (ids != SEP)
         return unit * content[..., None], static * content[..., None], content
 
@@ -197,7 +206,8 @@ class Nano(nn.Module):
     def cross(self, queries: Side, passages: Side, counts: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Score every query with every passage.
 
-        ``counts`` [k, m] and ``pairs`` [2, k, m] are of the k content tokens of all queries, one query after the other.
+        ``counts`` [k, m] and ``pairs`` [2, k, m] are of the stems of the k content tokens of all queries, one query
+        after the other.
         Returns logits [n, m] and cosines [n, m, 2] (static, joint).
         """
         n, m = len(queries.unit), len(passages.unit)
@@ -226,7 +236,7 @@ class Nano(nn.Module):
         static = self.static_of(input_ids)
         same = (second[:, :, None] == second[:, None, :]) & mask[:, None, :]
         bias = torch.where(same[:, None], 0.0, -1e4) + distance(input_ids.shape[1])
-        unit = self.layer(static * ROOT + self.segment[token_type_ids], bias)
+        unit = self.layer(self.inward(static) * STATIC_ROOT + self.segment[token_type_ids], bias)
         sides = []
         for keep, upto in ((content & ~second, tokens), (content & second, input_ids.shape[1])):
             u, s, i = (
@@ -240,7 +250,9 @@ class Nano(nn.Module):
         best = torch.stack([match.amax(-1).clamp(min=0) for match in matches])
         soft = torch.stack([(match - SOFT_FLOOR).relu().sum(-1) for match in matches])
         exact = (
-            (query.ids[:, :, None] == passage.ids[:, None, :]) & query.content[:, :, None] & passage.content[:, None, :]
+            (self.stems[query.ids][:, :, None] == self.stems[passage.ids][:, None, :])
+            & query.content[:, :, None]
+            & passage.content[:, None, :]
         ).float()
         right = F.pad((exact[:, :-1, :-1] * exact[:, 1:, 1:]).sum(-1).clamp(max=1), (0, 1))
         pairs = torch.stack([right, F.pad(right, (1, 0))[:, :-1]])

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from layer.train import own
 from layer.train.beir import read_set
 from layer.train.tokens import Ids, Tokens
 
@@ -41,16 +42,20 @@ TEMPLATES = (
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All training text. ``source`` names the set of each query; ``positives`` are passage indices by query.
+    """All training text.
 
-    The first ``whole`` passages are those of the sets; crops of them follow.
+    ``origin`` names the set of each passage; the first ``whole`` passages are those of the sets, crops of them follow.
+    ``source`` names the set of each query, or how it was made; ``about`` is the passage that it is about, and
+    ``positives`` are those labelled relevant.
     """
 
     passages: list[Ids]
+    origin: list[str]
+    whole: int
     queries: list[Ids]
     source: list[str]
+    about: list[int]
     positives: list[list[int]]
-    whole: int
 
     def labelled_queries(self) -> list[Ids]:
         """Return the queries of the sets themselves."""
@@ -113,23 +118,24 @@ def written_queries(words: list[str], rarity: dict[str, float], rng: random.Rand
 
 
 def prepare(folders: list[Path], tokens: Tokens, seed: int) -> World:
-    """Read the sets and return all that training learns from.
+    """Read the sets, and our own, and return all that training learns from.
 
     Raises:
         DataError: a set is missing a file or is malformed.
     """
-    rng = random.Random(seed)
     passages: list[Ids] = []
+    origin: list[str] = []
     queries: list[Ids] = []
     source: list[str] = []
+    about: list[int] = []
     positives: list[list[int]] = []
-    for folder in tqdm(folders, desc="reading"):
-        data = read_set(folder)
+    for data in tqdm([*map(read_set, folders), own.read()], desc="reading"):
         place: dict[str, list[int]] = {}
         for key, ids in zip(data.corpus, tokens.encode(list(data.corpus.values())), strict=True):
             cut = [chunk for chunk in chunks(ids)[:CHUNKS_A_PASSAGE] if len(chunk) > 3]
             place[key] = list(range(len(passages), len(passages) + len(cut)))
             passages += cut
+            origin += [data.name] * len(cut)
         for key, ids in zip(data.queries, tokens.encode(list(data.queries.values())), strict=True):
             relevant = [
                 i for passage, grade in data.qrels.get(key, {}).items() if grade > 0 for i in place.get(passage, [])
@@ -137,27 +143,32 @@ def prepare(folders: list[Path], tokens: Tokens, seed: int) -> World:
             if len(ids) > 1 and relevant:
                 queries.append(ids[:QUERY_TOKENS])
                 source.append(data.name)
+                about.append(relevant[0])
                 positives.append(relevant)
     counts = document_frequency(tokens, passages)
     rarity = {word: math.log(len(passages) / count) for word, count in counts.items()}
     written: list[tuple[str, int]] = []
     for index in range(len(passages)):
+        rng = random.Random(f"{seed} {index}")  # of its own: a further set changes nothing for the others
         written += [(text, index) for text in written_queries(tokens.words(passages[index]), rarity, rng)]
         parts = sentences(passages[index])
         if parts:
             queries.append(rng.choice(parts)[:QUERY_TOKENS])
             source.append("sentence")
+            about.append(index)
             positives.append([])
-    for (_text, _index), ids in zip(written, tokens.encode([text for text, _ in written]), strict=True):
+    for (_, index), ids in zip(written, tokens.encode([text for text, _ in written]), strict=True):
         queries.append(ids[:QUERY_TOKENS])
         source.append("written")
+        about.append(index)
         positives.append([])
     whole = len(passages)
     for index in range(whole):
-        part = crop(passages[index], rng)
+        part = crop(passages[index], random.Random(f"{seed} crop {index}"))
         if part is not None:
             passages.append(part)
-    return World(passages, queries, source, positives, whole)
+            origin.append(origin[index])
+    return World(passages, origin, whole, queries, source, about, positives)
 
 
 def token_frequency(passages: list[Ids], size: int) -> NDArray[np.float64]:

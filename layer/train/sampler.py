@@ -31,10 +31,11 @@ SHARES = {
     "nq-oracle": 0.1,
     "pubmedqa": 0.06,
     "lambda-docs": 0.03,
-    "selqa": 0.05,
+    "selqa": 0.08,
     "clapnq": 0.01,
     "hotpotqa-sample": 0.005,
     "musique-sample": 0.005,
+    "own": 0.22,
     "sentence": 0.13,
     "written": 0.20,
 }

@@ -1,4 +1,4 @@
-"""Where the student starts: the teacher's sentence embedding of every vocabulary entry, reduced to 128 dimensions.
+"""Where the student starts: the teacher's sentence embedding of every vocabulary entry, reduced to 256 dimensions.
 
 A word the training text never shows still has a meaning then (the idea of https://github.com/MinishLab/model2vec).
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layer.train.imitate import Texts
-from layer.train.model import WIDTH, Nano
+from layer.train.model import EMBEDDING, Nano
 from layer.train.sampler import pad
 from layer.train.tokens import Ids
 
@@ -20,12 +20,12 @@ SHOWN = 5000
 
 
 def principal_components(vectors: NDArray[np.float16], weights: NDArray[np.float32]) -> Tensor:
-    """Return unit vectors, float32 [n, 128]: the weighted principal components of ``vectors`` [n, 384]."""
+    """Return unit vectors, float32 [n, 256]: the weighted principal components of ``vectors`` [n, 384]."""
     points = torch.from_numpy(vectors.astype(np.float32))
     weight = torch.from_numpy(weights)[:, None]
     centred = points - (points * weight).sum(0) / weight.sum()
     _, basis = torch.linalg.eigh((centred * weight).T @ centred)
-    return torch.nn.functional.normalize(centred @ basis[:, -WIDTH:], dim=-1)
+    return torch.nn.functional.normalize(centred @ basis[:, -EMBEDDING:], dim=-1)
 
 
 @torch.inference_mode()

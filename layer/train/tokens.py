@@ -17,7 +17,7 @@ from tokenizers import BertWordPieceTokenizer
 Ids = NDArray[np.int32]
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PAD, UNK, CLS, SEP, MASK = range(len(SPECIAL_TOKENS))
-VOCABULARY_SIZE = 28_000
+VOCABULARY_SIZE = 27_000
 RAREST_PIECE, RAREST_CHARACTER = 4, 50
 
 
@@ -27,7 +27,6 @@ class Tokens:
     def __init__(self, vocabulary: Path) -> None:
         self.tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
         self.pieces = vocabulary.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        self.continues = np.array([piece.startswith("##") for piece in self.pieces])
 
     def encode(self, texts: list[str]) -> list[Ids]:
         """Return one int32 array of ids a text."""

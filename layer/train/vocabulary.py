@@ -25,27 +25,20 @@ PAIRS, BATCH, NEIGHBOURS = 20_000, 48, 16
 SHARPNESS = 15.0
 
 
-class WholeWords:
-    """The whole words of a vocabulary: their ``ids`` int32 [words], and by word the places of its ``near`` neighbours.
+def write(tokens: Tokens, vectors: NDArray[np.float16], seed: int) -> list[Ids]:
+    """Return ``2 * PAIRS`` texts: text 2i + 1 puts neighbours in the place of some words of text 2i.
 
     ``vectors`` float16 [vocabulary, 384] are the teacher's of each token alone.
     """
-
-    def __init__(self, tokens: Tokens, vectors: NDArray[np.float16]) -> None:
-        self.ids = np.array([i for i, piece in enumerate(tokens.pieces) if WORD.fullmatch(piece)], np.int32)
-        points = torch.from_numpy(vectors[self.ids]).bfloat16()
-        self.near = (points @ points.T).topk(NEIGHBOURS + 1).indices.numpy()[:, 1:]
-
-
-def write(words: WholeWords, seed: int) -> list[Ids]:
-    """Return ``2 * PAIRS`` texts: text 2i + 1 puts neighbours in the place of some words of text 2i."""
     rng = np.random.default_rng(seed)
+    words = np.array([i for i, piece in enumerate(tokens.pieces) if WORD.fullmatch(piece)])
+    points = torch.from_numpy(vectors[words]).bfloat16()
+    near = (points @ points.T).topk(NEIGHBOURS + 1).indices.numpy()[:, 1:]
     texts: list[Ids] = []
     for _ in range(PAIRS):
-        picked = rng.integers(0, len(words.ids), rng.choice((1, 1, 2, 2, 3, 4, 6)))
-        swapped = rng.random(len(picked)) < 0.8
-        other = np.where(swapped, words.near[picked, rng.integers(0, NEIGHBOURS, len(picked))], picked)
-        texts += [words.ids[picked], words.ids[rng.permutation(other)]]
+        picked = rng.integers(0, len(words), rng.choice((1, 1, 2, 2, 3, 4, 6)))
+        other = np.where(rng.random(len(picked)) < 0.8, near[picked, rng.integers(0, NEIGHBOURS, len(picked))], picked)
+        texts += [words[picked].astype(np.int32), words[rng.permutation(other)].astype(np.int32)]
     return texts
 
 

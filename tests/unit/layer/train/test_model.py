@@ -15,9 +15,10 @@ import onnxruntime  # noqa: E402 - after torch is known to be there
 
 from layer.train import export  # noqa: E402
 from layer.train.distill import Recipe, losses, rate_at, score_batch  # noqa: E402
-from layer.train.model import Match, Nano  # noqa: E402
+from layer.train.lexical import stems  # noqa: E402
+from layer.train.model import EMBEDDING, Match, Nano  # noqa: E402
 from layer.train.sampler import Batch, exact_counts, rows  # noqa: E402
-from layer.train.tokens import VOCABULARY_SIZE, Ids  # noqa: E402
+from layer.train.tokens import SPECIAL_TOKENS, VOCABULARY_SIZE, Ids, Tokens  # noqa: E402
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 RNG = np.random.default_rng(5)
@@ -34,7 +35,9 @@ PASSAGES = [np.concatenate([QUERIES[0][1:4], ids(20)]), ids(5), np.concatenate([
 @pytest.fixture(scope="module")
 def net() -> Nano:
     torch.manual_seed(1)
-    net = Nano(torch.randn(VOCABULARY_SIZE, 128), torch.rand(VOCABULARY_SIZE) * 8)
+    net = Nano(
+        torch.randn(VOCABULARY_SIZE, EMBEDDING), torch.rand(VOCABULARY_SIZE) * 8, torch.arange(VOCABULARY_SIZE) // 2
+    )
     net.segment.data.normal_()
     net.importance.weight.data.normal_(std=0.05)
     net.eval()
@@ -98,6 +101,13 @@ def test_match_has_the_gradient_of_its_formula() -> None:
         queries.grad = passages.grad = None
     for one, two in zip(*found, strict=True):
         assert torch.allclose(one, two, atol=0.1)
+
+
+def test_inflections_of_a_word_are_one_stem(tmp_path: Path) -> None:
+    pieces = [*SPECIAL_TOKENS, "s", "tide", "##s", "tides", "rise", "rising", "##ing", "news", "new"]
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    found = stems(Tokens(tmp_path / "vocab.txt"))
+    assert {pieces[i]: pieces[stem] for i, stem in enumerate(found) if i != stem} == {"tides": "tide", "rising": "rise"}
 
 
 def test_exact_counts_see_repeats_and_neighbours() -> None:
