@@ -43,12 +43,8 @@ CALIBRATION_QUERIES = 60
 FEWEST = 500
 OWN_SHARE = 0.15
 LINES = 2  # the mean of two networks with one start ranks better than either (https://arxiv.org/abs/2203.05482)
-SETTLING = {
-    "rate": 3e-4,
-    "embedding_rate": 2e-4,
-    "warmup": 30,
-    "decay": 0.9,
-}  # of the mean, which then goes on learning
+# The mean then goes on learning, more by the labels.
+SETTLING = Recipe(400, rate=3e-4, embedding_rate=2e-4, warmup=30, decay=0.9, label=1.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +204,7 @@ def train(folders: list[Path], work: Work, out: Path, revision: str, seed: int, 
     recipe = Recipe(plan.distillation)
     lines = [distilled(net, lessons, work, f"line-{i}", recipe, seed + i) for i in range(LINES)]
     net.load_state_dict({name: torch.stack([one[name] for one in lines]).float().mean(0) for name in lines[0]})
-    net.load_state_dict(distilled(net, lessons, work, "settled", Recipe(plan.settling, **SETTLING), seed + LINES))
+    net.load_state_dict(distilled(net, lessons, work, "settled", replace(SETTLING, steps=plan.settling), seed + LINES))
     graph = work.folder / "graph" / GRAPH
     export(net, ranges_of(net, sampler.pairs(CALIBRATION_QUERIES)), graph)
     calibration = fit(graph, sampler)
@@ -238,7 +234,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--imitation", type=int, default=12_000, help="steps")
     parser.add_argument("--distillation", type=int, default=2_000, help="steps of each line")
-    parser.add_argument("--settling", type=int, default=400, help="steps of their mean")
+    parser.add_argument("--settling", type=int, default=SETTLING.steps, help="steps of their mean")
     given = parser.parse_args()
     folders = [
         set_
