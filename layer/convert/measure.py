@@ -15,6 +15,7 @@ from handler.contract import Passage, RankRequest
 from handler.model import GRAPH, Manifest
 from handler.ranker import Ranker
 from handler.runtime import Clock
+from layer.optimize.graph import write
 from layer.optimize.make import PAIRS, read_pairs
 
 PASSAGES = 100
@@ -36,7 +37,7 @@ def differences(directory: Path, exact: Path) -> float:
         for name in manifest.files:
             if not name.startswith(GRAPH):
                 shutil.copyfile(directory / name, full / name)
-        onnx.save(onnx.load(exact), full / GRAPH)
+        write(onnx.load(exact), full / GRAPH)
         manifest._replace(files={}, options={**manifest.options, "alone": True}).write(full)
         pairs = list(read_pairs(PAIRS))
         found, wanted = ([_logit(ranker, *pair) for pair in pairs] for ranker in map(Ranker.load, (directory, full)))

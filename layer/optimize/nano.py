@@ -189,8 +189,8 @@ class _Nano:
         Three float32 ``[batch, 1, query tokens]``: the count, the right neighbour, the left one.
         """
         g, w = self.graph, self.weights
-        found = g.node("Gather", g.constant(w["stems"], np.uint16, "stems"), "input_ids")
-        stems = g.node("Cast", found, to=TensorProto.INT64)
+        table = g.constant(w["stems"], np.uint16, "stems")
+        stems = g.node("Cast", g.node("Gather", table, "input_ids"), to=TensorProto.INT64)
 
         def stems_of(kind: int, otherwise: int) -> str:
             mine = g.node("Equal", plain, g.constant(kind, np.int64))

@@ -24,7 +24,7 @@ from layer.train.vocabulary import Embedded, pair_loss
 
 SHARPNESS = 15.0
 BUCKETS = 4
-REPORT = 50
+REPORT, KEPT = 50, 500  # steps between two lines of progress, and between two checkpoints
 HEAD = ("linear", "score", "per_term", "saturation", "pools_static", "importance")
 HEAD_RATE = 6
 
@@ -114,13 +114,8 @@ def distill(
     recipe: Recipe,
     seed: int,
     checkpoint: Path,
-    hook: Callable[[int, Nano], None] | None = None,
-    every: int = 500,
 ) -> Nano:
-    """Train ``net``; resume from ``checkpoint`` where it is there. Returns the averaged network.
-
-    ``hook`` is called every ``every`` steps with the step and the averaged network.
-    """
+    """Train ``net``; resume from ``checkpoint`` where it is there. Returns the averaged network."""
     groups: dict[float, list[Tensor]] = {}
     for name, parameter in net.named_parameters():
         rate = recipe.embedding_rate if name == "embedding.weight" else recipe.rate
@@ -165,7 +160,7 @@ def distill(
         if (step + 1) % REPORT == 0 or last:
             took = (time.monotonic() - began) / (step + 1 - start)
             tqdm.write(f"{step + 1} {took:.2f} s a step " + " ".join(f"{k} {v:.3f}" for k, v in seen.items()))
-        if (step + 1) % every == 0 or last:
+        if (step + 1) % KEPT == 0 or last:
             torch.save(
                 {
                     "net": net.state_dict(),
@@ -175,6 +170,4 @@ def distill(
                 },
                 checkpoint,
             )
-            if hook:
-                hook(step + 1, average.module)
     return average.module

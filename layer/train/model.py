@@ -143,10 +143,12 @@ class Nano(nn.Module):
             self.linear.weight[0, TERM_OUT] = 2.0
             self.linear.weight[0, TERM_OUT + 1] = 12.0
 
-    def layer(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Return states with unit norm, [n, tokens, d]; ``bias`` is added to attention logits [n or 1, heads, tokens,
-        tokens].
+    def layer(self, static: Tensor, segment: Tensor, bias: Tensor) -> Tensor:
+        """Return states with unit norm, [n, tokens, d], of static embeddings and the segments' vectors.
+
+        ``bias`` is added to attention logits [n or 1, heads, tokens, tokens].
         """
+        x = self.inward(static) * STATIC_ROOT + segment
         rows, tokens, _ = x.shape
         q, k, v = self.qkv(x).view(rows, tokens, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
         share = (q @ k.transpose(2, 3) * (WIDTH // HEADS) ** -0.5 + bias.to(q.dtype)).softmax(-1).to(v.dtype)
@@ -176,7 +178,7 @@ class Nano(nn.Module):
     def states(self, ids: Tensor, mask: Tensor, segment: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return unit states and static embeddings [n, tokens, d], zero outside the text, and where the text is."""
         static = self.static_of(ids)
-        unit = self.layer(self.inward(static) * STATIC_ROOT + self.segment[segment], alibi(ids.shape[1], mask))
+        unit = self.layer(static, self.segment[segment], alibi(ids.shape[1], mask))
         content = mask & (ids != CLS) & (ids != SEP)
         return unit * content[..., None], static * content[..., None], content
 
@@ -236,7 +238,7 @@ class Nano(nn.Module):
         static = self.static_of(input_ids)
         same = (second[:, :, None] == second[:, None, :]) & mask[:, None, :]
         bias = torch.where(same[:, None], 0.0, -1e4) + distance(input_ids.shape[1])
-        unit = self.layer(self.inward(static) * STATIC_ROOT + self.segment[token_type_ids], bias)
+        unit = self.layer(static, self.segment[token_type_ids], bias)
         sides = []
         for keep, upto in ((content & ~second, tokens), (content & second, input_ids.shape[1])):
             u, s, i = (

@@ -31,14 +31,14 @@ def write(tokens: Tokens, vectors: NDArray[np.float16], seed: int) -> list[Ids]:
     ``vectors`` float16 [vocabulary, 384] are the teacher's of each token alone.
     """
     rng = np.random.default_rng(seed)
-    words = np.array([i for i, piece in enumerate(tokens.pieces) if WORD.fullmatch(piece)])
+    words = np.array([i for i, piece in enumerate(tokens.pieces) if WORD.fullmatch(piece)], np.int32)
     points = torch.from_numpy(vectors[words]).bfloat16()
     near = (points @ points.T).topk(NEIGHBOURS + 1).indices.numpy()[:, 1:]
     texts: list[Ids] = []
     for _ in range(PAIRS):
         picked = rng.integers(0, len(words), rng.choice((1, 1, 2, 2, 3, 4, 6)))
         other = np.where(rng.random(len(picked)) < 0.8, near[picked, rng.integers(0, NEIGHBOURS, len(picked))], picked)
-        texts += [words[picked].astype(np.int32), words[rng.permutation(other)].astype(np.int32)]
+        texts += [words[picked], words[rng.permutation(other)]]
     return texts
 
 
