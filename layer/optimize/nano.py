@@ -34,6 +34,7 @@ WINDOW = 512
 SOFT_FLOOR = 0.5
 LENGTH_SCALE = 128.0
 FARTHEST = 40.0
+EARLY = 12.0
 # Fifteen levels, a third of a standard deviation apart: the least squared error for normally distributed numbers.
 LEVELS, STEP = 7, 0.36
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -93,7 +94,7 @@ class _Nano:
         passage_length = g.node("Gather", lengths, g.constant([1], np.int64), axis=1)
         features = [
             *self._match(of_query(static), static, asked, states, keep),
-            *self._exact(plain, of_query, passage_length),
+            *self._exact(plain, of_query, keep, passage_length),
             share,
         ]
         terms = g.node("Concat", *features, axis=1)
@@ -104,7 +105,7 @@ class _Nano:
             terms = g.node("Relu", terms) if part == "0" else terms
         terms = self._sum(g.node("Mul", terms, share), 2, keepdims=0)
         logs = g.node("Mul", g.node("Log", lengths), g.constant(0.25))
-        whole = g.node("Concat", terms, *self._cosines(static, states, keep), logs, axis=1)
+        whole = g.node("Concat", terms, *self._products(static, states, keep), logs, axis=1)
         straight = self._gemm(whole, "linear", g.constant(w["linear.bias"], name="linear.bias"))
         hidden = g.node("Relu", self._gemm(whole, "score.0", g.constant(w["score.0.bias"], name="score.0.bias")))
         last = g.constant(w["score.2.bias"], name="score.2.bias")
@@ -183,10 +184,10 @@ class _Nano:
         soft = g.node("Log", g.node("Add", above, g.constant(1.0)))
         return [g.node("Reshape", x, g.constant([0, 2, -1], np.int64)) for x in (best, soft)]
 
-    def _exact(self, plain: str, of_query: Callable[[str], str], passage_length: str) -> list[str]:
+    def _exact(self, plain: str, of_query: Callable[[str], str], keep: str, passage_length: str) -> list[str]:
         """How often each query token's stem is in the passage, saturated as in BM25; if its neighbours are there too.
 
-        Three float32 ``[batch, 1, query tokens]``: the count, the right neighbour, the left one.
+        Four float32 ``[batch, 1, query tokens]``: the count, the right neighbour, the left one, how early it comes.
         """
         g, w = self.graph, self.weights
         table = g.constant(w["stems"], np.uint16, "stems")
@@ -211,10 +212,17 @@ class _Nano:
         pairs = self._sum(g.node("Mul", shifted(0, -1), shifted(1, WINDOW)), 2, keepdims=0)
         pairs = g.node("Min", pairs, g.constant(1.0))
         right, left = (g.node("Pad", pairs, g.constant(pads, np.int64)) for pads in ([0, 0, 0, 1], [0, 1, 0, 0]))
-        return [self._expand(x, 1) for x in (saturated, right, left)]
+        passage = g.node("Gather", keep, g.constant([1], np.int64), axis=1)
+        number = g.node("CumSum", passage, g.constant(2, np.int64))  # from 1
+        fading = g.node("Exp", g.node("Mul", g.node("Sub", g.constant(1.0), number), g.constant(1 / EARLY)))
+        early = g.node("FusedMatMul", fading, found, domain=MICROSOFT, transB=1)
+        return [*(self._expand(x, 1) for x in (saturated, right, left)), g.node("Min", early, g.constant(1.0))]
 
-    def _cosines(self, static: str, states: str, keep: str) -> list[str]:
-        """Cosines of the segments' pooled static embeddings and of their joint vectors: two float32 ``[batch, 1]``."""
+    def _products(self, static: str, states: str, keep: str) -> list[str]:
+        """Cosines of the segments' pooled static embeddings and of their joint vectors, and need times offer.
+
+        Three float32 ``[batch, 1]``.
+        """
         g, w = self.graph, self.weights
         pools = len(w["pools.weight"])
         prior = self._expand(self._vocabulary("pool_weight", w["term.weight"][:, 1], "input_ids"), 1)
@@ -235,12 +243,18 @@ class _Nano:
         straight = g.linear(both, w["joint.weight"].T * self.root, None, "joint")
         joint = g.node("Add", straight, g.linear(bent, w["joint_down.weight"].T, None, "joint_down"))
         joint = g.node("LpNormalization", joint, axis=-1, p=2)
-        return [self._cosine(flat, self.size), self._cosine(joint, len(w["joint.weight"]))]
+        # Each text's need and offer; of the query the need is kept, of the passage the offer.
+        wide = len(w["need.weight"])
+        each = g.linear(bent, np.vstack([w["need.weight"], w["offer.weight"]]).T, None, "need")
+        each = g.node("Reshape", each, g.constant([-1, 4 * wide], np.int64))
+        kept = g.constant([*range(wide), *range(3 * wide, 4 * wide)], np.int64)
+        need = g.node("Gather", each, kept, axis=1)
+        return [self._product(x, n) for x, n in ((flat, self.size), (joint, len(w["joint.weight"])), (need, wide))]
 
-    def _cosine(self, units: str, size: int) -> str:
-        """Multiply the unit vectors of query and passage, which take turns: ``[2 batch, n]`` to ``[batch, 1]``."""
+    def _product(self, vectors: str, size: int) -> str:
+        """Multiply the vectors of query and passage, which take turns: ``[2 batch, n]`` to ``[batch, 1]``."""
         g = self.graph
-        turns = g.node("Reshape", units, g.constant([-1, 2, size], np.int64))
+        turns = g.node("Reshape", vectors, g.constant([-1, 2, size], np.int64))
         return self._sum(g.node("ReduceProd", turns, g.constant([1], np.int64), keepdims=0), 1)
 
     def _vocabulary(self, name: str, values: NDArray[np.float32], ids: str) -> str:

@@ -22,7 +22,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from handler.model import GRAPH
-from layer.train import lexical, own, prepare, vocabulary
+from layer.train import answers, cross_encoder, lexical, own, prepare, vocabulary
+from layer.train.answers import Answers, Lists
 from layer.train.beir import DataError
 from layer.train.calibrate import fit
 from layer.train.distill import Recipe, distill
@@ -87,6 +88,7 @@ class Lessons:
     piece_vectors: NDArray[np.float16]
     short: Embedded
     sampler: Sampler
+    answers: Answers
 
 
 def gather(folders: list[Path], work: Work, seed: int) -> Lessons:
@@ -130,6 +132,14 @@ def gather(folders: list[Path], work: Work, seed: int) -> Lessons:
     query_terms = lexical.query_matrix([words.of(ids) for ids in world.queries], lexicon)
     passage_terms = lexical.passage_matrix(passage_words, lexicon)
 
+    lists = answers.collect(world, words.of, seed)
+    answer_logits = answers.agree(
+        lists,
+        cross_encoded(lists, teacher, work, seed),
+        embeddings("asked", lists.queries),
+        embeddings("sentences", lists.sentences),
+    )
+
     translate = Translation(tokens, learner)
     world = replace(world, passages=translate(world.passages), queries=translate(world.queries))
     sampler = Sampler(world, query_vectors, passage_vectors, query_terms, passage_terms, seed)
@@ -141,7 +151,28 @@ def gather(folders: list[Path], work: Work, seed: int) -> Lessons:
         piece_vectors,
         Embedded(translate(short), short_vectors),
         sampler,
+        Answers(replace(lists, queries=translate(lists.queries), sentences=translate(lists.sentences)), answer_logits),
     )
+
+
+def cross_encoded(lists: Lists, teacher: Path, work: Work, seed: int) -> list[NDArray[np.float32]]:
+    """Return the logits that a cross-encoder, made of the teacher and trained on the lists, gives their sentences."""
+
+    def learnt(path: Path) -> None:
+        net = cross_encoder.CrossEncoder(teacher)
+        cross_encoder.learn(net, lists, len(lists.queries) // cross_encoder.LISTS, seed, work.folder / "answering.ckpt")
+        torch.save(net.state_dict(), path)
+
+    weights = work.step("answering.pt", learnt)
+
+    def scored(path: Path) -> None:
+        net = cross_encoder.CrossEncoder(teacher)
+        net.load_state_dict(torch.load(weights, weights_only=True))
+        with path.open("wb") as file:
+            np.save(file, np.concatenate(cross_encoder.score(net, lists)))
+
+    flat: NDArray[np.float32] = np.load(work.step("answers.npy", scored))
+    return np.split(flat, np.cumsum([len(members) for members in lists.members])[:-1])
 
 
 def begin(lessons: Lessons) -> Nano:
@@ -177,7 +208,9 @@ def distilled(net: Nano, lessons: Lessons, work: Work, name: str, recipe: Recipe
 
     def learn(path: Path) -> None:
         checkpoint = work.folder / f"{name}.ckpt"
-        averaged = distill(copy.deepcopy(net), lessons.sampler, lessons.short, recipe, seed, checkpoint)
+        averaged = distill(
+            copy.deepcopy(net), lessons.sampler, lessons.short, lessons.answers, recipe, seed, checkpoint
+        )
         torch.save(averaged.state_dict(), path)
 
     weights: dict[str, Tensor] = torch.load(work.step(f"{name}.pt", learn), weights_only=True)

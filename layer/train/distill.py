@@ -1,4 +1,4 @@
-"""Step 3: teach the student the teacher's scores.
+"""Step 4: teach the student the teacher's scores.
 
 Of every batch the student scores all query-passage pairs at once (:meth:`layer.train.model.Nano.cross`). The loss is KL
 divergence over each query's passages, a margin loss on score differences, cross entropy of the labels, and the squared
@@ -18,14 +18,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from layer.train.answers import ELSEWHERE, Answers
 from layer.train.model import Nano
 from layer.train.sampler import Batch, Sampler, exact_counts, pad
+from layer.train.tokens import Ids
 from layer.train.vocabulary import Embedded, pair_loss
 
 SHARPNESS = 15.0
 BUCKETS = 4
 REPORT, KEPT = 50, 500  # steps between two lines of progress, and between two checkpoints
-HEAD = ("linear", "score", "per_term", "saturation", "pools_static", "importance")
+HEAD = ("linear", "score", "per_term", "saturation", "pools_static", "importance", "need", "offer")
 HEAD_RATE = 6
 
 
@@ -44,28 +46,44 @@ class Recipe:
     cosine: float = 8.0
     vocabulary: float = 3.0
     vector: float = 3.0
+    answer: float = 1.0
     average: float = 0.98
 
 
-def score_batch(net: Nano, batch: Batch) -> tuple[Tensor, Tensor, Tensor, list[int]]:
-    """Return logits [n, m], cosines [n, m, 2], the joint vectors' mean distance, and the order of the passages."""
-    queries = net.encode(*pad(batch.queries, leading=True), 0)
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the student makes of n queries and m passages, the passages in ``order``.
+
+    ``logits`` are float [n, m], ``cosines`` [n, m, 2], the joint vectors [n or m, 384].
+    """
+
+    order: list[int]
+    logits: Tensor
+    cosines: Tensor
+    query_vectors: Tensor
+    passage_vectors: Tensor
+
+
+def score(net: Nano, queries: list[Ids], passages: list[Ids]) -> Scored:
+    """Score every query with every passage, the passages in ``BUCKETS`` parts of like length."""
+    asked = net.encode(*pad(queries, leading=True), 0)
     stems = net.stems.numpy()
-    asked = [stems[query] for query in batch.queries]
-    order = sorted(range(len(batch.passages)), key=lambda i: len(batch.passages[i]))
-    logits, cosines, agreement = [], [], [(queries.pooled * torch.from_numpy(batch.query_vectors)).sum(1)]
+    query_stems = [stems[query] for query in queries]
+    order = sorted(range(len(passages)), key=lambda i: len(passages[i]))
+    logits, cosines, vectors = [], [], []
     for part in np.array_split(np.array(order), BUCKETS):
-        texts = [batch.passages[i] for i in part]
-        passages = net.encode(*pad(texts, leading=False), 1)
-        one, two = net.cross(queries, passages, *exact_counts(asked, [stems[text] for text in texts]))
+        texts = [passages[i] for i in part]
+        side = net.encode(*pad(texts, leading=False), 1)
+        one, two = net.cross(asked, side, *exact_counts(query_stems, [stems[text] for text in texts]))
         logits.append(one)
         cosines.append(two)
-        agreement.append((passages.pooled * torch.from_numpy(batch.passage_vectors[part])).sum(1))
-    return torch.cat(logits, 1), torch.cat(cosines, 1), 1 - torch.cat(agreement).mean(), order
+        vectors.append(side.pooled)
+    return Scored(order, torch.cat(logits, 1).float(), torch.cat(cosines, 1).float(), asked.pooled, torch.cat(vectors))
 
 
-def losses(logits: Tensor, cosines: Tensor, batch: Batch, order: list[int], recipe: Recipe) -> dict[str, Tensor]:
+def losses(scored: Scored, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     """Return the weighted parts of the loss."""
+    order, logits = scored.order, scored.logits
     teacher, cosine = torch.from_numpy(batch.teacher[:, order]), torch.from_numpy(batch.cosine[:, order])
     positive, ignored = torch.from_numpy(batch.positive[:, order]), torch.from_numpy(batch.ignored[:, order])
     target = SHARPNESS * teacher
@@ -83,13 +101,30 @@ def losses(logits: Tensor, cosines: Tensor, batch: Batch, order: list[int], reci
         if bool(labelled.any())
         else logits.sum() * 0
     )
-    pooled = ((cosines - cosine[..., None]).square() * weight[..., None]).sum(1).mean()
+    pooled = ((scored.cosines - cosine[..., None]).square() * weight[..., None]).sum(1).mean()
+    agreement = [
+        (mine * torch.from_numpy(teachers)).sum(1)
+        for mine, teachers in (
+            (scored.query_vectors, batch.query_vectors),
+            (scored.passage_vectors, batch.passage_vectors[order]),
+        )
+    ]
     return {
         "kl": recipe.kl * kl,
         "margin": recipe.margin * margin,
         "label": recipe.label * label,
         "cosine": recipe.cosine * pooled,
+        "vector": recipe.vector * (1 - torch.cat(agreement).mean()),
     }
+
+
+def answer_loss(net: Nano, answers: Answers, rng: np.random.Generator) -> Tensor:
+    """Return KL divergence over the lists of a few queries, each over its own sentences."""
+    queries, sentences, target = answers.draw(rng)
+    scored = score(net, queries, sentences)
+    teacher = torch.from_numpy(target[:, scored.order])
+    logits = torch.where(teacher > ELSEWHERE, scored.logits, ELSEWHERE)
+    return F.kl_div(logits.log_softmax(1), teacher.softmax(1), reduction="batchmean")
 
 
 def rate_at(step: int, recipe: Recipe) -> float:
@@ -111,6 +146,7 @@ def distill(
     net: Nano,
     sampler: Sampler,
     vocabulary: Embedded,
+    answers: Answers,
     recipe: Recipe,
     seed: int,
     checkpoint: Path,
@@ -143,11 +179,12 @@ def distill(
             group["lr"] = full * rate_at(step, recipe)
         batch = sampler.draw()
         with torch.autocast("cpu", torch.bfloat16):
-            logits, cosines, distance, order = score_batch(net, batch)
+            scored = score(net, batch.queries, batch.passages)
             rare = pair_loss(net, vocabulary, sampler.rng)
-        parts = losses(logits.float(), cosines.float(), batch, order, recipe)
-        parts["vector"] = recipe.vector * distance
+            answered = answer_loss(net, answers, sampler.rng)
+        parts = losses(scored, batch, recipe)
         parts["vocabulary"] = recipe.vocabulary * rare
+        parts["answer"] = recipe.answer * answered
         optimiser.zero_grad()
         sum(parts.values(), torch.zeros(())).backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -15,11 +15,13 @@ tokens take part in attention alone, never in matching or pooling)::
       f3, f4 = log(1 + sum_j relu(M_ij - 1/2)), the same of N
       c      = sum_j X_ij;  f5 = c / (c + k1 (1 - b + b passage_tokens / 128))        (BM25's saturation)
       f6, f7 = min(1, sum_j X_ij X_i+1,j+1), the same of its left neighbour (i - 1, j - 1)
+      f8     = min(1, sum_j X_ij e^(-place of j in the passage / 12))                 (a title, a subject)
     weight  r_i = softplus(R[id_i] + a . h_i);  r_i / sum r
-    S       = sum_i (r_i / sum r) G(f_i, r_i / sum r)                                   G: MLP 8 -> 16 -> 6
+    S       = sum_i (r_i / sum r) G(f_i, r_i / sum r)                                   G: MLP 9 -> 16 -> 6
     pools   p_k = sum_t softmax_t(h_t . A_k + A0_k P[id_t]) h_t  (k = 1..8, per segment), p_0 = sum_t P[id_t] e_t
     J(c)    = C c + D relu(B c + b)                   of c = [p_0/|p_0|; p_1..p_8]: the joint vector, 384 wide
-    logit   = F(S, cos(p_0 query, p_0 passage), cos(J(c) query, J(c) passage), ln(query tokens), ln(passage tokens))
+    need    N relu(B c + b) of the query, offer O relu(B c + b) of the passage, 32 wide: does it say what was asked
+    logit   = F(S, cos(p_0, p_0), cos(J(c), J(c)), need . offer, ln(query tokens), ln(passage tokens))
 
 A token attends to its own segment only, so states of a query and of a passage are computed once and every query of a
 training batch can be scored with every passage of it (:meth:`Nano.cross`), which is what makes distillation cheap.
@@ -39,11 +41,13 @@ from torch import Tensor, nn
 
 from layer.train.tokens import CLS, SEP
 
-EMBEDDING, WIDTH, HEADS, INNER, POOLS, JOINT, JOINT_INNER = 256, 128, 2, 512, 8, 384, 256
+EMBEDDING, WIDTH, HEADS, INNER, POOLS, JOINT, JOINT_INNER, NEED = 256, 128, 2, 512, 8, 384, 256, 32
 POOLED = EMBEDDING + POOLS * WIDTH
-TERM_FEATURES, TERM_HIDDEN, TERM_OUT, HIDDEN = 8, 16, 6, 32
+TERM_FEATURES, TERM_HIDDEN, TERM_OUT, HIDDEN = 9, 16, 6, 32
+VERDICT = TERM_OUT + 5  # with two cosines, need times offer, and two lengths
 SLOPES = (1.0, 0.0)
 SOFT_FLOOR = 0.5
+EARLY = 12.0
 LENGTH_SCALE = 128.0
 ROOT, STATIC_ROOT = math.sqrt(WIDTH), math.sqrt(EMBEDDING)
 
@@ -58,6 +62,8 @@ class Side:
     content: Tensor
     pooled: Tensor
     pooled_static: Tensor
+    need: Tensor
+    offer: Tensor
 
     @property
     def length(self) -> Tensor:
@@ -127,8 +133,10 @@ class Nano(nn.Module):
         self.joint_down = nn.Linear(JOINT_INNER, JOINT, bias=False)
         self.saturation = nn.Parameter(torch.tensor([0.4, 0.0]))  # softplus -> k1, sigmoid -> b
         self.per_term = perceptron(TERM_FEATURES, TERM_HIDDEN, TERM_OUT)
-        self.score = perceptron(TERM_OUT + 4, HIDDEN, 1)
-        self.linear = nn.Linear(TERM_OUT + 4, 1)
+        self.need = nn.Linear(JOINT_INNER, NEED, bias=False)
+        self.offer = nn.Linear(JOINT_INNER, NEED, bias=False)
+        self.score = perceptron(VERDICT, HIDDEN, 1)
+        self.linear = nn.Linear(VERDICT, 1)
         with torch.no_grad():
             self.inward.weight.copy_(torch.eye(EMBEDDING)[-WIDTH:])
             self.qkv.weight.mul_(0.5)
@@ -137,11 +145,13 @@ class Nano(nn.Module):
             self.out.weight.mul_(0.3)
             self.down.weight.mul_(0.3)
             self.joint_down.weight.zero_()
+            self.offer.weight.zero_()
             self.importance.weight.zero_()
             self.pools.weight.mul_(0.3)
             self.linear.weight.zero_()
             self.linear.weight[0, TERM_OUT] = 2.0
             self.linear.weight[0, TERM_OUT + 1] = 12.0
+            self.linear.weight[0, TERM_OUT + 2] = 1.0
 
     def layer(self, static: Tensor, segment: Tensor, bias: Tensor) -> Tensor:
         """Return states with unit norm, [n, tokens, d], of static embeddings and the segments' vectors.
@@ -156,11 +166,12 @@ class Nano(nn.Module):
         y = self.norm((x + self.out(mixed)).float())
         return F.layer_norm((y + self.down(F.relu(self.up(y)))).float(), (WIDTH,), eps=1e-6) / ROOT
 
-    def pool(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the joint and the static unit vector of each text, [n, 384] and [n, d]."""
+    def pool(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return each text's joint and static unit vector, [n, 384] and [n, d], its need and its offer, [n, 32]."""
         both, flat = self.pools_of(unit, static, ids, content)
-        joint = self.joint(both) + self.joint_down(F.relu(self.joint_up(both)))
-        return F.normalize(joint.float(), dim=-1), flat
+        inner = F.relu(self.joint_up(both))
+        joint = self.joint(both) + self.joint_down(inner)
+        return F.normalize(joint.float(), dim=-1), flat, self.need(inner).float(), self.offer(inner).float()
 
     def pools_of(self, unit: Tensor, static: Tensor, ids: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the joint vector is made of, [n, 9 d], and the static unit vector, [n, d]."""
@@ -200,15 +211,15 @@ class Nano(nn.Module):
         k1, b = F.softplus(self.saturation[0]), torch.sigmoid(self.saturation[1])
         return counts / (counts + k1 * (1 - b + b * passage_length / LENGTH_SCALE))
 
-    def verdict(self, terms: Tensor, cosines: Tensor, lengths: Tensor) -> Tensor:
-        """Return logits [...] of summed term features [..., 6], cosines [..., 2] and lengths in tokens [..., 2]."""
-        whole = torch.cat([terms, cosines, lengths.log() / 4], -1)
+    def verdict(self, terms: Tensor, products: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits [...] of summed term features [..., 6], products [..., 3] and lengths in tokens [..., 2]."""
+        whole = torch.cat([terms, products, lengths.log() / 4], -1)
         return (self.score(whole) + self.linear(whole)).squeeze(-1)
 
-    def cross(self, queries: Side, passages: Side, counts: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    def cross(self, queries: Side, passages: Side, counts: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Score every query with every passage.
 
-        ``counts`` [k, m] and ``pairs`` [2, k, m] are of the stems of the k content tokens of all queries, one query
+        ``counts`` [k, m] and ``places`` [3, k, m] are of the stems of the k content tokens of all queries, one query
         after the other.
         Returns logits [n, m] and cosines [n, m, 2] (static, joint).
         """
@@ -220,14 +231,12 @@ class Nano(nn.Module):
         )
         share = self.weights(queries)[where][:, None]
         exact = self.saturate(counts, passages.length)
-        features = [best[0], best[1], soft[0].log1p(), soft[1].log1p(), exact, pairs[0], pairs[1], share.expand(-1, m)]
+        features = [*best, *(x.log1p() for x in soft), exact, *places, share.expand(-1, m)]
         terms = self.per_term(torch.stack(features, -1)).float() * share[..., None]
         terms = torch.zeros(n, m, TERM_OUT).index_add(0, owner, terms)
-        cosines = torch.stack(
-            [queries.pooled_static @ passages.pooled_static.T, queries.pooled @ passages.pooled.T], -1
-        )
+        products = torch.stack([one @ other.T for one, other in vectors(queries, passages)], -1)
         lengths = torch.stack([queries.length[:, None].expand(n, m), passages.length[None].expand(n, m)], -1)
-        return self.verdict(terms, cosines, lengths), cosines
+        return self.verdict(terms, products, lengths), products[..., :2]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
         """Return logits [batch, 1] of BERT-shaped pairs, as the shipped graph does."""
@@ -257,17 +266,24 @@ class Nano(nn.Module):
             & passage.content[:, None, :]
         ).float()
         right = F.pad((exact[:, :-1, :-1] * exact[:, 1:, 1:]).sum(-1).clamp(max=1), (0, 1))
-        pairs = torch.stack([right, F.pad(right, (1, 0))[:, :-1]])
-        cosines = torch.stack(
-            [(query.pooled_static * passage.pooled_static).sum(-1), (query.pooled * passage.pooled).sum(-1)], -1
-        )
+        place = passage.content.float().cumsum(1) - 1
+        early = (exact * (-place / EARLY).exp()[:, None]).sum(-1).clamp(max=1)
+        places = torch.stack([right, F.pad(right, (1, 0))[:, :-1], early])
+        products = torch.stack([(one * other).sum(-1) for one, other in vectors(query, passage)], -1)
         lengths = torch.stack([query.length, passage.length], -1)
         share = self.weights(query)
         saturated = self.saturate(exact.sum(-1), lengths[:, 1:])
-        features = torch.stack(
-            [best[0], best[1], soft[0].log1p(), soft[1].log1p(), saturated, pairs[0], pairs[1], share], -1
-        )
-        return self.verdict((self.per_term(features) * share[..., None]).sum(-2), cosines, lengths)[:, None]
+        features = torch.stack([*best, *soft.log1p(), saturated, *places, share], -1)
+        return self.verdict((self.per_term(features) * share[..., None]).sum(-2), products, lengths)[:, None]
+
+
+def vectors(query: Side, passage: Side) -> list[tuple[Tensor, Tensor]]:
+    """Return which vectors of a query and of a passage are multiplied: static, joint, need and offer."""
+    return [
+        (query.pooled_static, passage.pooled_static),
+        (query.pooled, passage.pooled),
+        (query.need, passage.offer),
+    ]
 
 
 def distance(tokens: int) -> Tensor:

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
+from layer.train.model import EARLY
 from layer.train.prepare import World
 from layer.train.tokens import CLS, SEP, Ids
 
@@ -182,21 +183,30 @@ def pad(texts: list[Ids], *, leading: bool) -> tuple[torch.Tensor, torch.Tensor]
 def exact_counts(queries: list[Ids], passages: list[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
     """Count exact matches of the k tokens of all queries, one query after the other, in each of m passages.
 
-    Returns float [k, m] counts, and float [2, k, m]: whether the token occurs there followed by its right neighbour in
-    the query, and preceded by its left one.
+    Returns float [k, m] counts, and float [3, k, m]: whether the token occurs there followed by its right neighbour in
+    the query, and preceded by its left one, and how early it occurs, 1 for the first token.
     """
     owner = np.repeat(np.arange(len(passages)), [len(p) for p in passages])
     flat = np.concatenate(passages).astype(np.int64)
     tokens = np.concatenate(queries).astype(np.int64)
     ends = np.cumsum([len(q) for q in queries]) - 1
 
-    def count(keys: NDArray[np.int64], found: NDArray[np.int64], owners: NDArray[np.int64]) -> NDArray[np.float32]:
+    def count(
+        keys: NDArray[np.int64],
+        found: NDArray[np.int64],
+        owners: NDArray[np.int64],
+        weights: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         if not len(keys):
             return np.zeros((0, len(passages)), np.float32)
         known, place = np.unique(keys, return_inverse=True)
         at = np.searchsorted(known, found).clip(max=len(known) - 1)
         hit = known[at] == found
-        table = np.bincount(at[hit] * len(passages) + owners[hit], minlength=len(known) * len(passages))
+        table = np.bincount(
+            at[hit] * len(passages) + owners[hit],
+            minlength=len(known) * len(passages),
+            weights=None if weights is None else weights[hit],
+        )
         return table.reshape(len(known), -1)[place].astype(np.float32)
 
     inside = owner[1:] == owner[:-1]
@@ -207,7 +217,9 @@ def exact_counts(queries: list[Ids], passages: list[Ids]) -> tuple[torch.Tensor,
     right[ends] = 0
     left = np.zeros_like(right)
     left[1:] = right[:-1]
-    return torch.from_numpy(count(tokens, flat, owner)), torch.from_numpy(np.stack([right, left]))
+    place = np.concatenate([np.arange(len(p)) for p in passages])
+    early = count(tokens, flat, owner, np.exp(-place / EARLY)).clip(max=1)
+    return torch.from_numpy(count(tokens, flat, owner)), torch.from_numpy(np.stack([right, left, early]))
 
 
 def rows(

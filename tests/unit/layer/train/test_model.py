@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch", reason="torch is in the training environmen
 import onnxruntime  # noqa: E402 - after torch is known to be there
 
 from layer.train import export  # noqa: E402
-from layer.train.distill import Recipe, losses, rate_at, score_batch  # noqa: E402
+from layer.train.distill import Recipe, Scored, losses, rate_at, score  # noqa: E402
 from layer.train.lexical import stems  # noqa: E402
-from layer.train.model import EMBEDDING, Match, Nano  # noqa: E402
+from layer.train.model import EARLY, EMBEDDING, Match, Nano  # noqa: E402
 from layer.train.sampler import Batch, exact_counts, rows  # noqa: E402
 from layer.train.tokens import SPECIAL_TOKENS, VOCABULARY_SIZE, Ids, Tokens  # noqa: E402
 
@@ -40,6 +40,7 @@ def net() -> Nano:
     )
     net.segment.data.normal_()
     net.importance.weight.data.normal_(std=0.05)
+    net.offer.weight.data.normal_(std=0.05)
     net.eval()
     return net
 
@@ -61,10 +62,10 @@ def batch() -> Batch:
 
 def test_scoring_a_batch_crosswise_gives_what_each_pair_gives_alone(net: Nano) -> None:
     with torch.inference_mode():
-        logits, _, _, order = score_batch(net, batch())
-    expected = np.stack([forward(net, rows(query, [PASSAGES[i] for i in order])) for query in QUERIES])
+        scored = score(net, QUERIES, PASSAGES)
+    expected = np.stack([forward(net, rows(query, [PASSAGES[i] for i in scored.order])) for query in QUERIES])
     # The crosswise match is computed in bfloat16, whose steps are 2^-8 of a value.
-    assert np.abs(logits.numpy() - expected).max() < 0.05
+    assert np.abs(scored.logits.numpy() - expected).max() < 0.05
 
 
 def test_the_float32_graph_computes_what_the_student_computes(net: Nano, tmp_path: Path) -> None:
@@ -113,19 +114,22 @@ def test_inflections_of_a_word_are_one_stem(tmp_path: Path) -> None:
 def test_exact_counts_see_repeats_and_neighbours() -> None:
     query, other = np.array([11, 12, 13], np.int32), np.array([12], np.int32)
     passages = [np.array([12, 13, 12], np.int32), np.array([11, 13, 12], np.int32)]
-    counts, neighbours = exact_counts([query, other], passages)
+    counts, (right, left, early) = exact_counts([query, other], passages)
     assert counts.tolist() == [[0, 1], [2, 1], [1, 1], [2, 1]]
-    assert neighbours[0].tolist() == [[0, 0], [1, 0], [0, 0], [0, 0]]
-    assert neighbours[1].tolist() == [[0, 0], [0, 0], [1, 0], [0, 0]]
+    assert right.tolist() == [[0, 0], [1, 0], [0, 0], [0, 0]]
+    assert left.tolist() == [[0, 0], [0, 0], [1, 0], [0, 0]]
+    fading = np.exp(-np.arange(3) / EARLY)
+    assert np.allclose(early, [[0, 1], [1, fading[2]], [fading[1], fading[1]], [1, fading[2]]])
 
 
 def test_every_part_of_the_loss_is_a_number_and_falls_to_nothing_for_the_teacher_itself(net: Nano) -> None:
     made = batch()
-    order = list(range(len(PASSAGES)))
     teacher = torch.from_numpy(made.teacher)
-    parts = losses(15 * teacher, teacher[..., None].expand(-1, -1, 2), made, order, Recipe(10))
+    vectors = map(torch.from_numpy, (made.query_vectors, made.passage_vectors))
+    scored = Scored([*range(len(PASSAGES))], 15 * teacher, teacher[..., None].expand(-1, -1, 2), *vectors)
+    parts = losses(scored, made, Recipe(10))
     assert all(value.ndim == 0 and bool(value.isfinite()) for value in parts.values())
-    assert max(float(parts[name]) for name in ("kl", "margin", "cosine")) < 1e-5
+    assert max(float(parts[name]) for name in ("kl", "margin", "cosine", "vector")) < 1e-5
 
 
 def test_the_learning_rate_warms_up_holds_and_decays() -> None:
