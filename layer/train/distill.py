@@ -46,7 +46,7 @@ class Recipe:
     cosine: float = 8.0
     vocabulary: float = 3.0
     vector: float = 3.0
-    answer: float = 1.0
+    answer: float = 0.0
     average: float = 0.98
 
 
@@ -181,7 +181,7 @@ def distill(
         with torch.autocast("cpu", torch.bfloat16):
             scored = score(net, batch.queries, batch.passages)
             rare = pair_loss(net, vocabulary, sampler.rng)
-            answered = answer_loss(net, answers, sampler.rng)
+            answered = answer_loss(net, answers, sampler.rng) if recipe.answer else torch.zeros(())
         parts = losses(scored, batch, recipe)
         parts["vocabulary"] = recipe.vocabulary * rare
         parts["answer"] = recipe.answer * answered
