@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from layer.train.answers import Lists
-from layer.train.minilm import CLS, SEP, MiniLM, mean
+from layer.train.minilm import CLS, SEP, MiniLM, best_device, mean
 from layer.train.tokens import Ids
 from layer.train.wheel import WIDTH
 
@@ -42,7 +42,7 @@ class CrossEncoder(nn.Module):
         return self.head(torch.cat([states[:, 0], mean(states, mask)], 1)).squeeze(-1)
 
 
-def rows(pairs: list[tuple[Ids, Ids]]) -> tuple[Tensor, Tensor, Tensor]:
+def rows(pairs: list[tuple[Ids, Ids]], device: str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
     """Return int64 ids, a bool mask and int64 token types of ``[CLS] query [SEP] sentence [SEP]`` of the teacher's."""
     pairs = [(query[:QUERY_TOKENS], sentence[:SENTENCE_TOKENS]) for query, sentence in pairs]
     width = max(len(query) + len(sentence) for query, sentence in pairs) + 3
@@ -54,15 +54,17 @@ def rows(pairs: list[tuple[Ids, Ids]]) -> tuple[Tensor, Tensor, Tensor]:
     starts = np.array([[len(query) + 2] for query, _ in pairs])
     ends = starts + np.array([[len(sentence) + 1] for _, sentence in pairs])
     second = (place >= starts) & (place < ends)
-    return torch.from_numpy(ids), torch.from_numpy(place < ends), torch.from_numpy(second.astype(np.int64))
+    mask, kinds = torch.from_numpy(place < ends), torch.from_numpy(second.astype(np.int64))
+    return torch.from_numpy(ids).to(device), mask.to(device), kinds.to(device)
 
 
 def learn(net: CrossEncoder, lists: Lists, steps: int, seed: int, checkpoint: Path) -> None:
     """Train ``net`` in place; resume from ``checkpoint`` where it is there."""
+    net.to(device := best_device())
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.01, fused=True)
     start, seen = 0, 0.0
     if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
         net.load_state_dict(state["net"])
         optimiser.load_state_dict(state["optimiser"])
         start, seen = state["step"], state["loss"]
@@ -74,11 +76,12 @@ def learn(net: CrossEncoder, lists: Lists, steps: int, seed: int, checkpoint: Pa
         pairs = [(lists.queries[i], lists.sentences[j]) for i in picked for j in lists.members[i]]
         owner = np.repeat(np.arange(LISTS), [len(lists.members[i]) for i in picked])
         places = np.argsort([len(query) + len(sentence) for query, sentence in pairs])
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = torch.cat([net(*rows([pairs[k] for k in part])) for part in np.array_split(places, BUCKETS)])
+        parts = np.array_split(places, BUCKETS)
+        with torch.autocast(device, torch.bfloat16):
+            logits = torch.cat([net(*rows([pairs[k] for k in part], device)) for part in parts]).float().cpu()
         mine = torch.from_numpy(owner[places] == np.arange(LISTS)[:, None])
         labelled = mine & torch.from_numpy(np.concatenate([lists.labelled[i] for i in picked])[places])
-        logits = logits.float().expand(LISTS, -1)
+        logits = logits.expand(LISTS, -1)
         loss = (logits.masked_fill(~mine, -1e4).logsumexp(1) - logits.masked_fill(~labelled, -1e4).logsumexp(1)).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -94,6 +97,7 @@ def learn(net: CrossEncoder, lists: Lists, steps: int, seed: int, checkpoint: Pa
 @torch.inference_mode()
 def score(net: CrossEncoder, lists: Lists) -> list[NDArray[np.float32]]:
     """Return the logits of each list's sentences."""
+    net.to(device := best_device())
     pairs = [(i, j) for i, members in enumerate(lists.members) for j in members]
     lengths = [len(lists.queries[i]) + len(lists.sentences[j]) for i, j in pairs]
     order = np.argsort(lengths, kind="stable")
@@ -101,6 +105,6 @@ def score(net: CrossEncoder, lists: Lists) -> list[NDArray[np.float32]]:
     for begin in tqdm(range(0, len(order), SCORED_AT_ONCE), desc="scoring answers", mininterval=10):
         places = order[begin : begin + SCORED_AT_ONCE]
         texts = [(lists.queries[pairs[k][0]], lists.sentences[pairs[k][1]]) for k in places]
-        with torch.autocast("cpu", torch.bfloat16):
-            logits[places] = net(*rows(texts)).float().numpy()
+        with torch.autocast(device, torch.bfloat16):
+            logits[places] = net(*rows(texts, device)).float().cpu().numpy()
     return np.split(logits, np.cumsum([len(members) for members in lists.members])[:-1])

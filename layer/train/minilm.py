@@ -28,8 +28,8 @@ class MiniLM(nn.Module):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         raw = load_file(folder / WEIGHTS)
-        raw.pop("bert.embeddings.position_ids", None)
         named = {name.removeprefix("bert.").replace(".", "/"): tensor for name, tensor in raw.items()}
+        named.pop("embeddings/position_ids", None)  # 0, 1, 2 …
         self.weights = nn.ParameterDict({name: nn.Parameter(tensor.float()) for name, tensor in named.items()})
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
@@ -64,8 +64,7 @@ class MiniLM(nn.Module):
     @torch.inference_mode()
     def embed(self, texts: list[Ids], describe: str, window: int = WINDOW) -> NDArray[np.float16]:
         """Return unit sentence embeddings, float16 [texts, 384], of token ids without special tokens."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.to(device)
+        self.to(device := best_device())
         out = np.zeros((len(texts), WIDTH), np.float16)
         lengths = np.array([min(len(text), window - 2) for text in texts])
         order = np.argsort(lengths, kind="stable")
@@ -86,6 +85,11 @@ class MiniLM(nn.Module):
 def attention(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor) -> Tensor:
     """Return what the fused operator does, whose backward pass takes longer on a CPU than all products together."""
     return (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5 + hidden).softmax(-1).to(v.dtype) @ v
+
+
+def best_device() -> str:
+    """Return where torch computes fastest here: ``cuda`` or ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def mean(states: Tensor, mask: Tensor) -> Tensor:
