@@ -1,9 +1,9 @@
 """Make the nano model: ``make train``, or ``python -m layer.train --help``.
 
 Every step keeps what it made in the work folder and is skipped where that is there already; imitation, distillation and
-the cross-encoder resume from their last checkpoint. Delete a step's file, or the folder, to make it again. One core with
-bfloat16 instructions takes some five hours for the whole: half an hour for the teacher's embeddings, as long to imitate
-them, an hour and a half for the cross-encoder and what it scores, and the rest for distillation.
+the cross-encoder resume from their last checkpoint. Delete a step's file, or the folder, to make it again. One core
+with bfloat16 instructions takes some five hours for the whole: half an hour for the teacher's embeddings, as long to
+imitate them, an hour and a half for the cross-encoder and what it scores, and the rest for distillation.
 """
 
 from __future__ import annotations
