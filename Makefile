@@ -267,8 +267,8 @@ $(RESULTS)/times.json: .venvs/test/.ready $(MODEL)/model.onnx
 eval: .venvs/test/.ready ## Rerank a first-stage run and measure it (DATA=BEIR folder RUN=run MODEL=folder JSON=file; default: the dev sets)
 	@test -e "$(or $(DATA),$(DEV_SETS))" || { echo 'eval: name a set in BEIR layout: make eval DATA=folder' >&2; exit 2; }
 	$(call BIN,test)/python -m tests.quality.evaluate "$(or $(DATA),$(DEV_SETS))" --model "$(MODEL)" \
-		$(if $(RUN),--run "$(RUN)") --json "$(or $(JSON),$(RESULTS)/eval.json)"
-	@$(MAKE) figures
+		$(if $(RUN),--run "$(RUN)") --json "$(or $(JSON),$(RESULTS)/eval$(and $(DATA),-$(notdir $(DATA:/=))).json)"
+	$(if $(DATA),,@$(MAKE) figures)
 
 .PHONY: eval-answers
 eval-answers: .venvs/test/.ready ## Compare chunk sizes and modes, or fusions, by nDCG@10 (WHAT=chunking|fusion DATA="folder …" QUERIES= DEPTH= AMONG=)

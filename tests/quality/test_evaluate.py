@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,14 @@ def test_a_folder_of_sets_is_read_as_all_of_them(tmp_path: Path) -> None:
         write(tmp_path / name)
     (tmp_path / "notes").mkdir()
     assert [path.name for path in evaluate.sets_in(tmp_path)] == ["one", "two"]
+
+
+def test_make_measures_a_folder_of_ones_own_and_leaves_the_projects_pictures_alone(tmp_path: Path) -> None:
+    folder, out = write(tmp_path / "mine"), tmp_path / "out.json"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "eval", f"DATA={folder}", f"JSON={out}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "| mine | 3 |" in done.stdout
+    assert json.loads(out.read_text())["mine"]["queries"] == len(QUERIES)
+    assert "plots" not in done.stdout
