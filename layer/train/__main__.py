@@ -4,6 +4,7 @@ Every step keeps what it made in the work folder and is skipped where that is th
 the cross-encoder resume from their last checkpoint. Delete a step's file, or the folder, to make it again. One core
 with bfloat16 instructions takes some five hours for the whole: half an hour for the teacher's embeddings, as long to
 imitate them, an hour and a half for the cross-encoder and what it scores, and the rest for distillation.
+A GPU is used for what the teacher and the cross-encoder do; the student's steps are small and stay on the CPU.
 """
 
 from __future__ import annotations
