@@ -141,7 +141,7 @@ def gather(folders: list[Path], work: Work, seed: int) -> Lessons:
     answer_logits = answers.agree(
         lists,
         cross_encoded(lists, teacher, work, seed),
-        embeddings("asked", lists.queries),
+        query_vectors[lists.asked],
         embeddings("sentences", lists.sentences),
     )
 

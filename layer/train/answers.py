@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from layer.train import lexical
 from layer.train.prepare import World, sentences
-from layer.train.sampler import LEXICAL, kept_aside
+from layer.train.sampler import LEXICAL, by_source, kept_aside
 from layer.train.tokens import Ids
 
 SHARES = {
@@ -33,12 +33,13 @@ DRAWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Queries of some sets, each with a list of ``sentences``.
+    """Queries of some sets, each with a list of ``sentences``; ``asked`` are their places in the world, int64 [lists].
 
     Of each list: the places of its ``members``, int64 [n]; whether they are ``labelled``, of a labelled passage, bool
     [n]; their ``lexical`` share of the query, BM25's, float32 [n].
     """
 
+    asked: NDArray[np.int64]
     source: list[str]
     queries: list[Ids]
     sentences: list[Ids]
@@ -83,6 +84,7 @@ def collect(world: World, stem: Callable[[Ids], list[str]], seed: int) -> Lists:
         shares.append(scores[members].astype(np.float32))
     used = np.unique(np.concatenate(every))
     return Lists(
+        asked,
         [str(source[i]) for i in asked],
         [world.queries[i] for i in asked],
         [pool[i] for i in used],
@@ -92,21 +94,17 @@ def collect(world: World, stem: Callable[[Ids], list[str]], seed: int) -> Lists:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Answers:
     """Lists in ids of the student's vocabulary, with the teacher's logits of each list's members, float32 [n]."""
 
-    lists: Lists
-    logits: list[NDArray[np.float32]]
+    def __init__(self, lists: Lists, logits: list[NDArray[np.float32]]) -> None:
+        self.lists, self.logits = lists, logits
+        self.places = by_source(lists.source, SHARES)
 
     def draw(self, rng: np.random.Generator) -> tuple[list[Ids], list[Ids], NDArray[np.float32]]:
         """Return queries [n], the sentences [m] of their lists, and logits [n, m], ``ELSEWHERE`` in others' lists."""
-        lists = self.lists
-        names, members = np.unique(lists.source, return_inverse=True)
-        shares = np.array([SHARES[name] for name in names])
-        picked = [
-            rng.choice(np.flatnonzero(members == i)) for i in rng.choice(len(names), DRAWN, p=shares / shares.sum())
-        ]
+        lists, (places, shares) = self.lists, self.places
+        picked = [rng.choice(places[i]) for i in rng.choice(len(places), DRAWN, p=shares)]
         target = np.full((DRAWN, sum(len(lists.members[i]) for i in picked)), ELSEWHERE, np.float32)
         end = 0
         for row, i in enumerate(picked):

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from layer.train.answers import Lists
 from layer.train.minilm import CLS, SEP, MiniLM, best_device, mean
+from layer.train.schedule import rate_at
 from layer.train.tokens import Ids
 from layer.train.wheel import WIDTH
 
@@ -71,7 +72,7 @@ def learn(net: CrossEncoder, lists: Lists, steps: int, seed: int, checkpoint: Pa
     order = np.random.default_rng(seed).permutation(len(lists.queries))
     for step in tqdm(range(start, steps), desc="learning answers", initial=start, total=steps, mininterval=10):
         for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1.0, (step + 1) / WARMUP, max(0.02, (steps - step) / (DECAY * steps)))
+            group["lr"] = RATE * rate_at(step, steps, WARMUP, DECAY)
         picked = order[np.arange(step * LISTS, (step + 1) * LISTS) % len(order)]
         pairs = [(lists.queries[i], lists.sentences[j]) for i in picked for j in lists.members[i]]
         owner = np.repeat(np.arange(LISTS), [len(lists.members[i]) for i in picked])

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from layer.train.answers import ELSEWHERE, Answers
 from layer.train.model import Nano
 from layer.train.sampler import Batch, Sampler, exact_counts, pad
+from layer.train.schedule import rate_at
 from layer.train.tokens import Ids
 from layer.train.vocabulary import Embedded, pair_loss
 
@@ -127,11 +128,6 @@ def answer_loss(net: Nano, answers: Answers, rng: np.random.Generator) -> Tensor
     return F.kl_div(logits.log_softmax(1), teacher.softmax(1), reduction="batchmean")
 
 
-def rate_at(step: int, recipe: Recipe) -> float:
-    """Return the share of the learning rate at a step: linear warm-up, a plateau, and linear to 2 % at the end."""
-    return min(1.0, (step + 1) / recipe.warmup, max(0.02, (recipe.steps - step) / (recipe.decay * recipe.steps)))
-
-
 def running(most: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Return an exponential average that follows closely at first and settles to a decay of ``most``."""
 
@@ -176,7 +172,7 @@ def distill(
     began = time.monotonic()
     for step in tqdm(range(start, recipe.steps), desc="distilling", initial=start, total=recipe.steps, mininterval=10):
         for group, full in zip(optimiser.param_groups, base, strict=True):
-            group["lr"] = full * rate_at(step, recipe)
+            group["lr"] = full * rate_at(step, recipe.steps, recipe.warmup, recipe.decay)
         batch = sampler.draw()
         with torch.autocast("cpu", torch.bfloat16):
             scored = score(net, batch.queries, batch.passages)

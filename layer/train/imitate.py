@@ -18,12 +18,13 @@ from tqdm import tqdm
 
 from layer.train.model import EMBEDDING, Nano
 from layer.train.sampler import pad
+from layer.train.schedule import rate_at
 from layer.train.tokens import Ids
 
 BATCH_TOKENS = 8192
 STATIC = 0.5
 REPORT = 500
-RATE, DECAY = 1.5e-3, 0.6
+RATE, WARMUP, DECAY = 1.5e-3, 100, 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def imitate(net: Nano, groups: list[Texts], steps: int, seed: int, checkpoint: P
     seen = {group.segment: [0.3, 0.3] for group in groups}
     for step in tqdm(range(start, steps), desc="imitating", initial=start, total=steps, mininterval=10):
         for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1.0, (step + 1) / 100, max(0.02, (steps - step) / (DECAY * steps)))
+            group["lr"] = RATE * rate_at(step, steps, WARMUP, DECAY)
         chosen, places = batches.draw()
         target = torch.from_numpy(chosen.vectors[places].astype(np.float32))
         with torch.autocast("cpu", torch.bfloat16):

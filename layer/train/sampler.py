@@ -7,6 +7,7 @@ step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,16 @@ def kept_aside(world: World) -> NDArray[np.bool_]:
     return labelled & (np.arange(len(labelled)) % ASIDE == 0)
 
 
+def by_source(
+    source: list[str], shares: Mapping[str, float], shown: NDArray[np.bool_] | bool = True
+) -> tuple[list[NDArray[np.int64]], NDArray[np.float64]]:
+    """Return the places of each source, those ``shown`` alone, and the share of draws that each gets, summing to 1."""
+    names, owner = np.unique(np.array(source), return_inverse=True)
+    members = [np.flatnonzero((owner == i) & shown) for i in range(len(names))]
+    wanted = np.array([shares.get(name, NEW_SOURCE) for name in names])
+    return members, wanted / wanted.sum()
+
+
 class Sampler:
     """Draws batches from a world with its cached teacher embeddings and BM25 matrices."""
 
@@ -87,10 +98,7 @@ class Sampler:
         self.by_term = passage_terms.T.tocsr()
         self.rng = np.random.default_rng(seed)
         self.aside = kept_aside(world)
-        sources, members = np.unique(np.array(world.source), return_inverse=True)
-        self.members = [np.flatnonzero((members == i) & ~self.aside) for i in range(len(sources))]
-        shares = np.array([SHARES.get(name, NEW_SOURCE) for name in sources])
-        self.shares = shares / shares.sum()
+        self.members, self.shares = by_source(world.source, SHARES, ~self.aside)
 
     def _queries(self) -> NDArray[np.int64]:
         picked: list[int] = []

@@ -14,10 +14,11 @@ torch = pytest.importorskip("torch", reason="torch is in the training environmen
 import onnxruntime  # noqa: E402 - after torch is known to be there
 
 from layer.train import export  # noqa: E402
-from layer.train.distill import Recipe, Scored, losses, rate_at, score  # noqa: E402
+from layer.train.distill import Recipe, Scored, losses, score  # noqa: E402
 from layer.train.lexical import stems  # noqa: E402
 from layer.train.model import EARLY, EMBEDDING, Match, Nano  # noqa: E402
 from layer.train.sampler import Batch, exact_counts, rows  # noqa: E402
+from layer.train.schedule import rate_at  # noqa: E402
 from layer.train.tokens import SPECIAL_TOKENS, VOCABULARY_SIZE, Ids, Tokens  # noqa: E402
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -133,7 +134,6 @@ def test_every_part_of_the_loss_is_a_number_and_falls_to_nothing_for_the_teacher
 
 
 def test_the_learning_rate_warms_up_holds_and_decays() -> None:
-    recipe = Recipe(1000, warmup=100, decay=0.4)
-    rates = [rate_at(step, recipe) for step in range(1000)]
+    rates = [rate_at(step, 1000, warmup=100, decay=0.4) for step in range(1000)]
     assert rates[0] < rates[50] < rates[100] == rates[500] == 1.0
     assert rates[599] == 1.0 > rates[700] > rates[990] >= 0.02
