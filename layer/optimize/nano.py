@@ -91,10 +91,11 @@ class _Nano:
         asked = of_query(states)
         share = self._shares(asked, of_query("input_ids"), of_query(keep, 2))
         lengths = g.node("Max", self._sum(keep, 2, keepdims=0), g.constant(1.0))
+        passage = g.node("Gather", keep, g.constant([1], np.int64), axis=1)
         passage_length = g.node("Gather", lengths, g.constant([1], np.int64), axis=1)
         features = [
-            *self._match(of_query(static), static, asked, states, keep),
-            *self._exact(plain, of_query, keep, passage_length),
+            *self._match(of_query(static), static, asked, states, passage),
+            *self._exact(plain, of_query, passage, passage_length),
             share,
         ]
         terms = g.node("Concat", *features, axis=1)
@@ -171,20 +172,19 @@ class _Nano:
         raw = g.node("Mul", g.node("Softplus", g.node("Add", weight, prior)), kept)
         return g.node("LpNormalization", raw, axis=-1, p=1)
 
-    def _match(self, asked_static: str, static: str, asked: str, states: str, keep: str) -> list[str]:
+    def _match(self, asked_static: str, static: str, asked: str, states: str, passage: str) -> list[str]:
         """Best and summed similarity of each query token: two float32 ``[batch, 2, query tokens]``."""
         g = self.graph
         scale = float(self.unit) ** 2 / self.size
         one = g.node("FusedMatMul", asked_static, static, domain=MICROSOFT, transB=1, alpha=scale)
         two = g.node("FusedMatMul", asked, states, domain=MICROSOFT, transB=1)
-        kept = g.node("Gather", keep, g.constant([1], np.int64), axis=1)
-        both = g.node("Mul", g.node("Concat", one, two, axis=1), kept)
+        both = g.node("Mul", g.node("Concat", one, two, axis=1), passage)
         best = g.node("Relu", g.node("ReduceMax", both, g.constant([2], np.int64), keepdims=0))
         above = self._sum(g.node("Relu", g.node("Sub", both, g.constant(SOFT_FLOOR))), 2, keepdims=0)
         soft = g.node("Log", g.node("Add", above, g.constant(1.0)))
         return [g.node("Reshape", x, g.constant([0, 2, -1], np.int64)) for x in (best, soft)]
 
-    def _exact(self, plain: str, of_query: Callable[[str], str], keep: str, passage_length: str) -> list[str]:
+    def _exact(self, plain: str, of_query: Callable[[str], str], passage: str, passage_length: str) -> list[str]:
         """How often each query token's stem is in the passage, saturated as in BM25; if its neighbours are there too.
 
         Four float32 ``[batch, 1, query tokens]``: the count, the right neighbour, the left one, how early it comes.
@@ -212,7 +212,6 @@ class _Nano:
         pairs = self._sum(g.node("Mul", shifted(0, -1), shifted(1, WINDOW)), 2, keepdims=0)
         pairs = g.node("Min", pairs, g.constant(1.0))
         right, left = (g.node("Pad", pairs, g.constant(pads, np.int64)) for pads in ([0, 0, 0, 1], [0, 1, 0, 0]))
-        passage = g.node("Gather", keep, g.constant([1], np.int64), axis=1)
         number = g.node("CumSum", passage, g.constant(2, np.int64))  # from 1
         fading = g.node("Exp", g.node("Mul", g.node("Sub", g.constant(1.0), number), g.constant(1 / EARLY)))
         early = g.node("FusedMatMul", fading, found, domain=MICROSOFT, transB=1)
