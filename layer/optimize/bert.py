@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layer.optimize.graph import MICROSOFT, Graph, Tensor
+from layer.optimize.graph import Graph, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 def cross_encoder(checkpoint: Checkpoint, ranges: Mapping[str, Range] | None) -> tuple[Graph, str]:
     """Return the graph of ``checkpoint`` (fp32 where ``ranges`` is None) and the name of its logits ``[batch, 1]``."""
     graph = Graph(ranges)
-    mask = graph.mask("attention_mask")
+    lengths = graph.lengths("attention_mask")
     states = _embeddings(graph, checkpoint)
     for layer in range(checkpoint.layers - 1):
-        states = _layer(graph, checkpoint, states, mask, layer)
-    first = _last_layer(graph, checkpoint, states, mask)
+        states = _layer(graph, checkpoint, states, lengths, layer)
+    first = _last_layer(graph, checkpoint, states, lengths)
     return graph, _head(graph, checkpoint, first)
 
 
@@ -59,22 +59,23 @@ def _embeddings(graph: Graph, checkpoint: Checkpoint) -> str:
     return _norm(graph, checkpoint, graph.node("Add", words_of, places), "embeddings.LayerNorm")
 
 
-def _layer(graph: Graph, checkpoint: Checkpoint, states: str, mask: str, layer: int) -> str:
+def _layer(graph: Graph, checkpoint: Checkpoint, states: str, lengths: str, layer: int) -> str:
     at = f"encoder.layer.{layer}"
     attention = {part: checkpoint.matrix(f"{at}.attention.self.{part}") for part in ("query", "key", "value")}
     scale = np.float32((checkpoint.width / checkpoint.heads) ** -0.5)
     attention["query"] = attention["query"] * scale
     attention["query_bias"] = checkpoint[f"{at}.attention.self.query.bias"] * scale
     entering = graph.quantise(states, f"{at}.input")
-    context = graph.attention(entering, attention, checkpoint.heads, [mask] * checkpoint.heads, f"{at}.attention")
+    projected = graph.projections(entering, attention, f"{at}.attention")
+    context = graph.attention(projected, checkpoint.heads, lengths=lengths)
     out = checkpoint.matrix(f"{at}.attention.output.dense")
     out_bias = checkpoint[f"{at}.attention.self.value.bias"] @ out + checkpoint[f"{at}.attention.output.dense.bias"]
-    mixed = graph.linear(context, out, out_bias, f"{at}.attention.output")
+    mixed = graph.linear(graph.quantise(context, f"{at}.attention.context"), out, out_bias, f"{at}.attention.output")
     middle = _norm(graph, checkpoint, graph.node("Add", mixed, states), f"{at}.attention.output.LayerNorm")
     return _feed_forward(graph, checkpoint, middle, at)
 
 
-def _last_layer(graph: Graph, checkpoint: Checkpoint, states: str, mask: str) -> str:
+def _last_layer(graph: Graph, checkpoint: Checkpoint, states: str, lengths: str) -> str:
     """Return the [CLS] row after the last layer: float32 ``[batch, width]``."""
     at = f"encoder.layer.{checkpoint.layers - 1}"
     heads, width = checkpoint.heads, checkpoint.width
@@ -96,9 +97,8 @@ def _last_layer(graph: Graph, checkpoint: Checkpoint, states: str, mask: str) ->
         asked = graph.linear(Tensor(first), query * scale, query_bias * scale, f"{at}.query")
         asked = graph.node("Reshape", asked, graph.constant([-1, heads, each], np.int64))
         asked = _by_head(graph, asked, keys, f"{at}.key")
-    scores = graph.node("FusedMatMul", asked, states, domain=MICROSOFT, transB=1)
-    shares = graph.node("Softmax", graph.node("Add", scores, mask), axis=-1)
-    context = graph.node("MatMul", shares, states)  # [batch, heads, width]
+    # Every head reads the same keys and values, so the heads are rows of one head: [batch, heads, width].
+    context = graph.attention((asked, states, states), 1, lengths=lengths)
     if 2 * each >= width:
         out = (values @ out.reshape(heads, each, width)).reshape(heads * width, width)
         context = graph.node("Reshape", context, graph.constant([-1, heads * width], np.int64))

@@ -63,8 +63,7 @@ class _Nano:
         self.table = rows / np.linalg.norm(rows, axis=1, keepdims=True) @ turn * np.float32(np.sqrt(self.size))
         self.unit = np.float32(1.0 if ranges is None else STEP)
         if ranges is not None:
-            ranges = {**ranges, "attention.context": ranges["out"]}
-            ranges["joint"] = Range(*(end / float(self.root) for end in ranges["joint"]))
+            ranges = {**ranges, "joint": Range(*(end / float(self.root) for end in ranges["joint"]))}
         self.graph = Graph(ranges)
 
     def logits(self) -> str:
@@ -142,16 +141,17 @@ class _Nano:
             "value": value,
         }
         entering = g.quantise(x, "qkv")
-        context = g.attention(entering, attention, HEADS, self._attended(kind), "attention")
+        projected = g.projections(entering, attention, "attention")
+        context = g.attention(projected, HEADS, added=self._attended(kind))
         out = w["out.weight"].T
-        mixed = g.linear(context, out, value_bias @ out + w["out.bias"], "out")
+        mixed = g.linear(g.quantise(context, "out"), out, value_bias @ out + w["out.bias"], "out")
         y = g.norm(g.node("Add", x, mixed), w["norm.weight"], w["norm.bias"], "norm", 1e-5)
         inner = g.relu(g.linear(g.quantise(y, "up"), w["up.weight"].T, w["up.bias"], "up"))
         outer = g.linear(g.quantise(inner, "down"), w["down.weight"].T, w["down.bias"], "down")
         return g.norm(g.node("Add", y, outer), np.full(width, 1 / self.root), None, "unit", 1e-6)
 
-    def _attended(self, kind: str) -> list[str]:
-        """What each head adds to its scores: float32 ``[batch, tokens, tokens]``."""
+    def _attended(self, kind: str) -> str:
+        """What each head adds to its scores: float32 ``[batch, heads, tokens, tokens]``."""
         g = self.graph
         mine = g.node("Gather", g.constant([[1, 0], [0, 1]]), "token_type_ids")
         allowed = g.constant([[MASKED, MASKED], [MASKED, MASKED], [0, MASKED], [MASKED, 0]])
@@ -159,8 +159,9 @@ class _Nano:
         length = g.node("Shape", kind, start=1, end=2)
         place = g.node("Slice", g.constant(np.arange(WINDOW), name="places"), g.constant([0], np.int64), length)
         distance = g.node("Abs", g.node("Sub", place, self._expand(place, 1)))
-        near = g.node("Neg", g.node("Min", distance, g.constant(FARTHEST)))
-        return [g.node("Min", same, near), same]
+        # Only the first head prefers what is near.
+        far = g.node("Min", distance, g.constant(FARTHEST))
+        return g.node("Min", self._expand(same, 1), g.node("Mul", far, g.constant([[[-1]], [[0]]])))
 
     def _shares(self, asked: str, ids: str, keep: str) -> str:
         """Each query token's share of the query: float32 ``[batch, 1, query tokens]``."""
