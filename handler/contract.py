@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from fastjsonschema import JsonSchemaValueException
+import fastjsonschema
 
 from handler import request_validator
 from handler.errors import InvalidRequest
@@ -328,7 +328,7 @@ def validate_request(body: Mapping[str, Any]) -> None:
     """
     try:
         _validate_request(body)
-    except JsonSchemaValueException as error:
+    except fastjsonschema.JsonSchemaValueException as error:
         field_name = error.name.removeprefix("data").removeprefix(".") or "body"
         if error.rule == "required":
             missing = next(name for name in error.rule_definition if name not in _at(body, error.path[1:]))
