@@ -76,7 +76,7 @@ def _keep_graph(source: Source, target: Path, name: str, revision: str, *, int8:
             export(source, plain)
         model = surgery.normalise(published or plain, source)
         dynamic = surgery.is_quantised(model)
-        write(model, plain)
+        write(model, plain, shapes=True)
         _optimise(plain, exact)
         quantised = int8 and not dynamic
         if quantised:
