@@ -8,7 +8,7 @@ the library, which is imported when the first of them comes.
 from __future__ import annotations
 
 import re
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from handler.errors import ModelError
@@ -25,7 +25,6 @@ CONTINUED = "##"
 
 # Basic Latin to Latin Extended-B, general punctuation, € and ™. Within them BERT's clean-up, accent stripping and
 # lower-casing each depend on one character alone, and Unicode no longer changes.
-_LATIN = (*range(0x250), *range(0x2000, 0x2065), *range(0x2066, 0x2070), 0x20AC, 0x2122)
 _ALL_LATIN = re.compile("[\\x00-\u024f\u2000-\u2064\u2066-\u206f\u20ac\u2122]*").fullmatch
 _HOLDS_SPECIAL_TOKEN = re.compile("|".join(map(re.escape, SPECIAL_TOKENS))).search
 _ASCII_PARTS = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]").findall
@@ -39,6 +38,7 @@ class WordPiece:
         self._unknown = vocabulary["[UNK]"]
         self._library = library
         self._lowercase = lowercase
+        self._latin = _Latin(lowercase=lowercase)
 
     def __call__(self, word: str) -> list[int]:
         """Return the ids of the pieces of ``word``."""
@@ -47,8 +47,7 @@ class WordPiece:
         if word.isascii() and word.isprintable():
             parts = _ASCII_PARTS(word.lower() if self._lowercase else word)
         elif _ALL_LATIN(word):
-            table, find_parts = _latin(self._lowercase)
-            parts = find_parts(word.translate(table))
+            parts = word.translate(self._latin).split()
         else:
             return self._by_library(word)
         ids: list[int] = []
@@ -82,30 +81,30 @@ class WordPiece:
         return ids
 
 
-@cache
-def _latin(lowercase: bool) -> tuple[dict[int, str], Callable[[str], list[str]]]:
-    """Return how each Latin character is normalised, and a function that finds words and punctuation in the result."""
-    from unicodedata import category, normalize
+class _Latin(dict[int, str]):
+    """What BERT makes of each Latin character, found out when it first comes; punctuation stands between spaces."""
 
-    table: dict[int, str] = {}
-    for code in _LATIN:
+    def __init__(self, *, lowercase: bool) -> None:
+        super().__init__()
+        self._lowercase = lowercase
+
+    def __missing__(self, code: int) -> str:
+        from unicodedata import category, normalize
+
         character = chr(code)
-        if character in "\t\n\r" or category(character) in {"Zs", "Zl", "Zp"}:
-            table[code] = " "
-        elif code == 0 or category(character)[0] == "C":
-            table[code] = ""
-        elif lowercase:
-            kept = (c for c in normalize("NFD", character) if category(c) != "Mn")
-            table[code] = "".join(kept).lower()
+        kind = category(character)
+        if character in "\t\n\r" or kind in {"Zs", "Zl", "Zp"}:
+            made = " "
+        elif kind[0] == "C":
+            made = ""
+        elif kind[0] == "P" or (character.isascii() and not character.isalnum()):
+            made = f" {character} "
+        elif self._lowercase:
+            made = "".join(c for c in normalize("NFD", character) if category(c) != "Mn").lower()
         else:
-            table[code] = character
-    punctuation = {
-        character
-        for character in map(chr, _LATIN)
-        if category(character)[0] == "P" or (_ASCII_PARTS(character) == [character] and not character.isalnum())
-    }
-    marks = re.escape("".join(sorted(punctuation)))
-    return table, re.compile(f"[{marks}]|[^{marks} ]+").findall
+            made = character
+        self[code] = made
+        return made
 
 
 class Tokens:
