@@ -2,18 +2,19 @@
 
 What differs from the formulae as written there, without changing what they compute:
 
+- The rows of a batch hold one query, which is encoded once: that of the first row. A token attends to its own segment
+  alone, so a passage is encoded without it.
 - Static embeddings are turned by a Hadamard matrix, and what reads them is turned back: no product of two embeddings
   changes, and all coordinates become alike, so that four bits each suffice. A row's first half lies in the lower four
   bits of its bytes. As uint8 they enter an int8 product as they are; their scale goes into the match's factor.
-- "A token attends to its own segment" is a product of two columns, (is query, is passage) times what each key allows.
 - Distances stop at ``FARTHEST``: e^-40 adds nothing, and past e^-87 a processor slows down tenfold on denormals.
-- Both segments are pooled at once, and both match matrices reduced at once: nodes on little data cost what their
-  number costs.
+- Both match matrices are reduced at once, and all texts' joint vectors made at once: nodes on little data cost what
+  their number costs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from onnx import TensorProto
@@ -22,7 +23,7 @@ from scipy.linalg import hadamard
 from layer.optimize.graph import MASKED, MICROSOFT, Graph, Range, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -49,6 +50,19 @@ def save(weights: Weights, ranges: Mapping[str, Range] | None, special: tuple[in
     nano.graph.save(path, INPUTS, nano.logits())
 
 
+class _Side(NamedTuple):
+    """Texts of one segment and what is computed of each alone.
+
+    ``ids`` int64 and ``keep`` float32, 1 at tokens that are matched and pooled, ``[texts, 1, tokens]``; ``static`` and
+    ``states`` float32 ``[texts, tokens, size]`` and ``[texts, tokens, width]``.
+    """
+
+    ids: str
+    keep: str
+    static: str
+    states: str
+
+
 class _Nano:
     def __init__(self, weights: Weights, ranges: Mapping[str, Range] | None, special: tuple[int, int]) -> None:
         rows = weights["embedding.weight"]
@@ -69,33 +83,33 @@ class _Nano:
     def logits(self) -> str:
         """Append the whole model and return its logits ``[batch, 1]``."""
         g, w = self.graph, self.weights
-        # 0, 1: padding; 2: a token of the query; 3: a token of the passage
-        kind = g.node("Add", g.node("Mul", "attention_mask", g.constant(2, np.int64)), "token_type_ids")
-        codes = self._codes()
-        static = g.node("DequantizeLinear", codes.name, g.constant(1.0), codes.zero) if codes.zero else codes.name
-        states = self._layer(codes, kind)
-
-        special = [g.node("Equal", "input_ids", g.constant(token, np.int64)) for token in self.special]
-        plain = g.node("Where", g.node("Or", *special), g.constant(0, np.int64), kind)
-        # [batch, 2, tokens]: 1 at the query's tokens, 1 at the passage's
-        keep = g.node(
-            "Transpose", g.node("Gather", g.constant([[0, 0], [0, 0], [1, 0], [0, 1]]), plain), perm=[0, 2, 1]
-        )
-        longest = g.node("ReduceMax", self._sum(g.node("Gather", g.constant([0, 0, 1, 0]), kind), 1), keepdims=0)
-        upto = self._expand(g.node("Cast", longest, to=TensorProto.INT64), 0)
+        zero = g.constant([0], np.int64)
+        # Every row begins with the query, whose tokens are of type 0: the first row's is read.
+        asked = g.node("Sub", "attention_mask", "token_type_ids")
+        begin = self._sum(g.node("Gather", asked, zero, axis=0), 1, keepdims=0)
 
         def of_query(x: str, axis: int = 1) -> str:
-            return g.node("Slice", x, g.constant([0], np.int64), upto, g.constant([axis], np.int64))
+            return g.node("Slice", x, zero, begin, g.constant([axis], np.int64))
 
-        asked = of_query(states)
-        share = self._shares(asked, of_query("input_ids"), of_query(keep, 2))
-        lengths = g.node("Max", self._sum(keep, 2, keepdims=0), g.constant(1.0))
-        passage = g.node("Gather", keep, g.constant([1], np.int64), axis=1)
-        passage_length = g.node("Gather", lengths, g.constant([1], np.int64), axis=1)
+        def of_passage(x: str, axis: int = 1) -> str:
+            return g.node("Slice", x, begin, g.constant([WINDOW], np.int64), g.constant([axis], np.int64))
+
+        special = [g.node("Equal", "input_ids", g.constant(token, np.int64)) for token in self.special]
+        read = g.node("Cast", "attention_mask", to=TensorProto.FLOAT)
+        keep = self._expand(g.node("Where", g.node("Or", *special), g.constant(0.0), read), 1)
+        keep_asked, keep_passage = of_query(keep, 2), of_passage(keep, 2)
+        first = g.node("Gather", "input_ids", zero, axis=0)
+        query = self._side(of_query(first), g.node("Gather", keep_asked, zero, axis=0), 0)
+        passage = self._side(of_passage("input_ids"), keep_passage, 1, self._sum("token_type_ids", 1, keepdims=0))
+
+        share = self._shares(query)
+        counts = [self._sum(x, 2, keepdims=0) for x in (keep_asked, keep_passage)]
+        lengths = g.node("Max", g.node("Concat", *counts, axis=1), g.constant(1.0))
+        passage_length = self._expand(g.node("Gather", lengths, g.constant([1], np.int64), axis=1), 1)
         features = [
-            *self._match(of_query(static), static, asked, states, passage),
-            *self._exact(plain, of_query, passage, passage_length),
-            share,
+            *self._match(query, passage),
+            *self._exact(query, passage, passage_length),
+            g.node("Mul", share, keep_asked),  # the same for every passage
         ]
         terms = g.node("Concat", *features, axis=1)
         for part in ("0", "2"):
@@ -105,32 +119,39 @@ class _Nano:
             terms = g.node("Relu", terms) if part == "0" else terms
         terms = self._sum(g.node("Mul", terms, share), 2, keepdims=0)
         logs = g.node("Mul", g.node("Log", lengths), g.constant(0.25))
-        whole = g.node("Concat", terms, *self._products(static, states, keep), logs, axis=1)
+        whole = g.node("Concat", terms, *self._products(query, passage), logs, axis=1)
         straight = self._gemm(whole, "linear", g.constant(w["linear.bias"], name="linear.bias"))
         hidden = g.node("Relu", self._gemm(whole, "score.0", g.constant(w["score.0.bias"], name="score.0.bias")))
         last = g.constant(w["score.2.bias"], name="score.2.bias")
         return self._gemm(hidden, "score.2", g.node("Add", straight, last))
 
-    def _codes(self) -> Tensor:
+    def _side(self, ids: str, keep: str, segment: int, lengths: str = "") -> _Side:
+        """Encode texts of one segment, int64 ``[texts, tokens]``; ``lengths`` ``[texts]`` where some are padded."""
+        g = self.graph
+        codes = self._codes(ids)
+        static = g.node("DequantizeLinear", codes.name, g.constant(1.0), codes.zero) if codes.zero else codes.name
+        return _Side(self._expand(ids, 1), keep, static, self._layer(codes, ids, segment, lengths))
+
+    def _codes(self, ids: str) -> Tensor:
         """The static embeddings ``[batch, tokens, size]``: float32, or uint8 in steps of ``unit`` from 8."""
         g = self.graph
         if g.ranges is None:
-            return Tensor(g.node("Gather", g.constant(self.table, name="embedding"), "input_ids"))
+            return Tensor(g.node("Gather", g.constant(self.table, name="embedding"), ids))
         zero = LEVELS + 1
         steps = (np.clip(np.rint(self.table / self.unit), -LEVELS, LEVELS) + zero).astype(np.uint8)
         low, high = np.split(steps, 2, axis=1)
-        found = g.node("Gather", g.constant(low | high << 4, np.uint8, "embedding"), "input_ids")
+        found = g.node("Gather", g.constant(low | high << 4, np.uint8, "embedding"), ids)
         halves = [
             g.node("BitwiseAnd", found, g.constant(15, np.uint8)),
             g.node("BitShift", found, g.constant(4, np.uint8), direction="RIGHT"),
         ]
         return Tensor(g.node("Concat", *halves, axis=-1), g.constant(self.unit), g.constant(zero, np.uint8))
 
-    def _layer(self, codes: Tensor, kind: str) -> str:
-        """The transformer layer: unit states float32 ``[batch, tokens, width]``."""
+    def _layer(self, codes: Tensor, ids: str, segment: int, lengths: str) -> str:
+        """The transformer layer: unit states float32 ``[texts, tokens, width]``."""
         g, w, width = self.graph, self.weights, self.width
         inward = g.linear(codes, w["inward.weight"].T, None, "inward")
-        x = g.node("Add", inward, g.node("Gather", g.constant(w["segment"], name="segment"), "token_type_ids"))
+        x = g.node("Add", inward, g.constant(w["segment"][segment], name=f"segment.{segment}"))
         query, key, value = np.split(w["qkv.weight"].T, 3, axis=1)
         query_bias, _, value_bias = np.split(w["qkv.bias"], 3)
         scale = np.float32((width // HEADS) ** -0.5)
@@ -142,7 +163,7 @@ class _Nano:
         }
         entering = g.quantise(x, "qkv")
         projected = g.projections(entering, attention, "attention")
-        context = g.attention(projected, HEADS, added=self._attended(kind))
+        context = g.attention(projected, HEADS, added=self._nearness(ids), lengths=lengths)
         out = w["out.weight"].T
         mixed = g.linear(g.quantise(context, "out"), out, value_bias @ out + w["out.bias"], "out")
         y = g.norm(g.node("Add", x, mixed), w["norm.weight"], w["norm.bias"], "norm", 1e-5)
@@ -150,57 +171,51 @@ class _Nano:
         outer = g.linear(g.quantise(inner, "down"), w["down.weight"].T, w["down.bias"], "down")
         return g.norm(g.node("Add", y, outer), np.full(width, 1 / self.root), None, "unit", 1e-6)
 
-    def _attended(self, kind: str) -> str:
-        """What each head adds to its scores: float32 ``[batch, heads, tokens, tokens]``."""
+    def _nearness(self, ids: str) -> str:
+        """What each head adds to its scores, float32 ``[1, heads, tokens, tokens]``: the first prefers what is near."""
         g = self.graph
-        mine = g.node("Gather", g.constant([[1, 0], [0, 1]]), "token_type_ids")
-        allowed = g.constant([[MASKED, MASKED], [MASKED, MASKED], [0, MASKED], [MASKED, 0]])
-        same = g.node("FusedMatMul", mine, g.node("Gather", allowed, kind), domain=MICROSOFT, transB=1)
-        length = g.node("Shape", kind, start=1, end=2)
+        length = g.node("Shape", ids, start=1, end=2)
         place = g.node("Slice", g.constant(np.arange(WINDOW), name="places"), g.constant([0], np.int64), length)
         distance = g.node("Abs", g.node("Sub", place, self._expand(place, 1)))
-        # Only the first head prefers what is near.
-        far = g.node("Min", distance, g.constant(FARTHEST))
-        return g.node("Min", self._expand(same, 1), g.node("Mul", far, g.constant([[[-1]], [[0]]])))
+        return g.node("Mul", g.node("Min", distance, g.constant(FARTHEST)), g.constant([[[[-1]], [[0]]]]))
 
-    def _shares(self, asked: str, ids: str, keep: str) -> str:
-        """Each query token's share of the query: float32 ``[batch, 1, query tokens]``."""
+    def _shares(self, query: _Side) -> str:
+        """Each query token's share of the query: float32 ``[1, 1, query tokens]``."""
         g, w = self.graph, self.weights
         importance = g.constant(w["importance.weight"] * self.root, name="importance.weight")
-        weight = g.node("FusedMatMul", importance, asked, domain=MICROSOFT, transB=1)
-        prior = self._expand(self._vocabulary("term_weight", w["term.weight"][:, 0] + w["importance.bias"], ids), 1)
-        kept = g.node("Gather", keep, g.constant([0], np.int64), axis=1)
-        raw = g.node("Mul", g.node("Softplus", g.node("Add", weight, prior)), kept)
+        weight = g.node("FusedMatMul", importance, query.states, domain=MICROSOFT, transB=1)
+        prior = self._vocabulary("term_weight", w["term.weight"][:, 0] + w["importance.bias"], query.ids)
+        raw = g.node("Mul", g.node("Softplus", g.node("Add", weight, prior)), query.keep)
         return g.node("LpNormalization", raw, axis=-1, p=1)
 
-    def _match(self, asked_static: str, static: str, asked: str, states: str, passage: str) -> list[str]:
+    def _match(self, query: _Side, passage: _Side) -> list[str]:
         """Best and summed similarity of each query token: two float32 ``[batch, 2, query tokens]``."""
         g = self.graph
         scale = float(self.unit) ** 2 / self.size
-        one = g.node("FusedMatMul", asked_static, static, domain=MICROSOFT, transB=1, alpha=scale)
-        two = g.node("FusedMatMul", asked, states, domain=MICROSOFT, transB=1)
-        both = g.node("Mul", g.node("Concat", one, two, axis=1), passage)
+        one = g.node("FusedMatMul", query.static, passage.static, domain=MICROSOFT, transB=1, alpha=scale)
+        two = g.node("FusedMatMul", query.states, passage.states, domain=MICROSOFT, transB=1)
+        both = g.node("Mul", g.node("Concat", one, two, axis=1), passage.keep)
         best = g.node("Relu", g.node("ReduceMax", both, g.constant([2], np.int64), keepdims=0))
         above = self._sum(g.node("Relu", g.node("Sub", both, g.constant(SOFT_FLOOR))), 2, keepdims=0)
         soft = g.node("Log", g.node("Add", above, g.constant(1.0)))
         return [g.node("Reshape", x, g.constant([0, 2, -1], np.int64)) for x in (best, soft)]
 
-    def _exact(self, plain: str, of_query: Callable[[str], str], passage: str, passage_length: str) -> list[str]:
+    def _exact(self, query: _Side, passage: _Side, passage_length: str) -> list[str]:
         """How often each query token's stem is in the passage, saturated as in BM25; if its neighbours are there too.
 
         Four float32 ``[batch, 1, query tokens]``: the count, the right neighbour, the left one, how early it comes.
         """
         g, w = self.graph, self.weights
-        table = g.constant(w["stems"], np.uint16, "stems")
-        stems = g.node("Cast", g.node("Gather", table, "input_ids"), to=TensorProto.INT64)
+        table = g.constant(w["stems"] + 2, np.uint16, "stems")
 
-        def stems_of(kind: int, otherwise: int) -> str:
-            mine = g.node("Equal", plain, g.constant(kind, np.int64))
-            return g.node("Where", mine, stems, g.constant(otherwise, np.int64))
+        def stems_of(side: _Side) -> str:
+            """Stems from 2 on, and 0 for what is none."""
+            return g.node("Mul", g.node("Cast", g.node("Gather", table, side.ids), to=TensorProto.FLOAT), side.keep)
 
-        asked, there = self._expand(of_query(stems_of(2, -1)), 2), self._expand(stems_of(3, -2), 1)
-        found = g.node("Cast", g.node("Equal", asked, there), to=TensorProto.FLOAT)
-        count = self._sum(found, 2, keepdims=0)
+        there = g.node("Max", stems_of(passage), g.constant(1.0))  # what is no stem there is none of the query's either
+        there = g.node("Reshape", there, g.constant([0, -1, 1], np.int64))
+        found = g.node("Cast", g.node("Equal", there, stems_of(query)), to=TensorProto.FLOAT)  # [batch, passage, query]
+        count = self._sum(found, 1)
         k1, b = np.log1p(np.exp(w["saturation"][0])), 1 / (1 + np.exp(-w["saturation"][1]))
         norm = g.node("Mul", passage_length, g.constant(k1 * b / LENGTH_SCALE))
         norm = g.node("Add", norm, g.constant(k1 * (1 - b)))
@@ -210,52 +225,62 @@ class _Nano:
             bounds = [g.constant([bound, bound], np.int64) for bound in (begin, end)]
             return g.node("Slice", found, *bounds, g.constant([1, 2], np.int64))
 
-        pairs = self._sum(g.node("Mul", shifted(0, -1), shifted(1, WINDOW)), 2, keepdims=0)
+        pairs = self._sum(g.node("Mul", shifted(0, -1), shifted(1, WINDOW)), 1)
         pairs = g.node("Min", pairs, g.constant(1.0))
-        right, left = (g.node("Pad", pairs, g.constant(pads, np.int64)) for pads in ([0, 0, 0, 1], [0, 1, 0, 0]))
-        number = g.node("CumSum", passage, g.constant(2, np.int64))  # from 1
+        pads = ([0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0])
+        right, left = (g.node("Pad", pairs, g.constant(pad, np.int64)) for pad in pads)
+        number = g.node("CumSum", passage.keep, g.constant(2, np.int64))  # from 1
         fading = g.node("Exp", g.node("Mul", g.node("Sub", g.constant(1.0), number), g.constant(1 / EARLY)))
-        early = g.node("FusedMatMul", fading, found, domain=MICROSOFT, transB=1)
-        return [*(self._expand(x, 1) for x in (saturated, right, left)), g.node("Min", early, g.constant(1.0))]
+        early = g.node("MatMul", fading, found)
+        return [saturated, right, left, g.node("Min", early, g.constant(1.0))]
 
-    def _products(self, static: str, states: str, keep: str) -> list[str]:
+    def _products(self, query: _Side, passage: _Side) -> list[str]:
         """Cosines of the segments' pooled static embeddings and of their joint vectors, and need times offer.
 
         Three float32 ``[batch, 1]``.
         """
         g, w = self.graph, self.weights
-        pools = len(w["pools.weight"])
-        prior = self._expand(self._vocabulary("pool_weight", w["term.weight"][:, 1], "input_ids"), 1)
-        # Adding to all scores of a pool changes nothing: its bias is left out.
-        matrix = g.constant(w["pools.weight"] * self.root, name="pools.weight")
-        scores = g.node("FusedMatMul", matrix, states, domain=MICROSOFT, transB=1)
-        scores = g.node("Add", scores, g.node("Mul", g.constant(w["pools_static"][:, None], name="pools.prior"), prior))
-        hidden = g.node("Mul", g.node("Sub", keep, g.constant(1.0)), g.constant(-MASKED))
-        shares = g.node("Softmax", g.node("Add", self._expand(scores, 1), self._expand(hidden, 2)), axis=-1)
-        shares = g.node("Mul", shares, self._expand(keep, 2))  # a segment without a token pools to nothing, not to pads
-        shares = g.node("Reshape", shares, g.constant([0, 2 * pools, -1], np.int64))
-        pooled = g.node("Reshape", g.node("MatMul", shares, states), g.constant([-1, pools * self.width], np.int64))
-        flat = g.node("MatMul", g.node("Mul", g.node("Softplus", prior), keep), static)
-        flat = g.node("LpNormalization", g.node("Reshape", flat, g.constant([-1, self.size], np.int64)), axis=-1, p=2)
-        both = g.quantise(g.node("Concat", flat, pooled, axis=1), "joint")
+        flats, pools = zip(*map(self._pooled, (query, passage)), strict=True)
+        # The query's row first, then the passages'.
+        rows = [g.node("Concat", *row, axis=1) for row in zip(flats, pools, strict=True)]
+        both = g.quantise(g.node("Concat", *rows, axis=0), "joint")
         inner = g.linear(both, w["joint_up.weight"].T * self.root, w["joint_up.bias"], "joint_up")
         bent = g.quantise(g.relu(inner), "joint_down")
         straight = g.linear(both, w["joint.weight"].T * self.root, None, "joint")
         joint = g.node("Add", straight, g.linear(bent, w["joint_down.weight"].T, None, "joint_down"))
         joint = g.node("LpNormalization", joint, axis=-1, p=2)
-        # Each text's need and offer; of the query the need is kept, of the passage the offer.
         wide = len(w["need.weight"])
         each = g.linear(bent, np.vstack([w["need.weight"], w["offer.weight"]]).T, None, "need")
-        each = g.node("Reshape", each, g.constant([-1, 4 * wide], np.int64))
-        kept = g.constant([*range(wide), *range(3 * wide, 4 * wide)], np.int64)
-        need = g.node("Gather", each, kept, axis=1)
-        return [self._product(x, n) for x, n in ((flat, self.size), (joint, len(w["joint.weight"])), (need, wide))]
 
-    def _product(self, vectors: str, size: int) -> str:
-        """Multiply the vectors of query and passage, which take turns: ``[2 batch, n]`` to ``[batch, 1]``."""
-        g = self.graph
-        turns = g.node("Reshape", vectors, g.constant([-1, 2, size], np.int64))
-        return self._sum(g.node("ReduceProd", turns, g.constant([1], np.int64), keepdims=0), 1)
+        def part(x: str, row: tuple[int, int], column: tuple[int, int]) -> str:
+            ends = [g.constant(bounds, np.int64) for bounds in zip(row, column, strict=True)]
+            return g.node("Slice", x, *ends)
+
+        first, others, all_of = (0, 1), (1, np.iinfo(np.int64).max), (0, np.iinfo(np.int64).max)
+        pairs = [
+            flats,
+            (part(joint, first, all_of), part(joint, others, all_of)),
+            (part(each, first, (0, wide)), part(each, others, (wide, 2 * wide))),
+        ]
+        return [self._sum(g.node("Mul", *pair), 1) for pair in pairs]
+
+    def _pooled(self, side: _Side) -> tuple[str, str]:
+        """A text's unit static vector ``[texts, size]`` and its pooled states ``[texts, pools * width]``."""
+        g, w = self.graph, self.weights
+        pools = len(w["pools.weight"])
+        prior = self._vocabulary("pool_weight", w["term.weight"][:, 1], side.ids)
+        # Adding to all scores of a pool changes nothing: its bias is left out.
+        matrix = g.constant(w["pools.weight"] * self.root, name="pools.weight")
+        scores = g.node("FusedMatMul", matrix, side.states, domain=MICROSOFT, transB=1)
+        scores = g.node("Add", scores, g.node("Mul", g.constant(w["pools_static"][:, None], name="pools.prior"), prior))
+        hidden = g.node("Mul", g.node("Sub", side.keep, g.constant(1.0)), g.constant(-MASKED))
+        shares = g.node("Softmax", g.node("Add", scores, hidden), axis=-1)
+        shares = g.node("Mul", shares, side.keep)  # a segment without a token pools to nothing, not to pads
+        pooled = g.node("MatMul", shares, side.states)
+        flat = g.node("MatMul", g.node("Mul", g.node("Softplus", prior), side.keep), side.static)
+        flat = g.node("Reshape", flat, g.constant([-1, self.size], np.int64))
+        flat = g.node("LpNormalization", flat, axis=-1, p=2)
+        return flat, g.node("Reshape", pooled, g.constant([-1, pools * self.width], np.int64))
 
     def _vocabulary(self, name: str, values: NDArray[np.float32], ids: str) -> str:
         """Look up one number per token, kept as uint8 where the graph is int8."""
