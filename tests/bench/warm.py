@@ -56,24 +56,37 @@ def parts(contender: Contender, words: list[str], rounds: int) -> dict[str, Any]
 
 
 def growth(contender: Contender, words: list[str], rounds: int, progress: Progress) -> dict[str, Any]:
-    """Time against passages (of 100 tokens) and tokens (of 100 passages, all equally long), with fitted exponents."""
-    by_passages: dict[int, float] = {}
-    by_tokens: dict[int, float] = {}
-    for count in GROWTH_PASSAGES if _fits(contender) else GROWTH_PASSAGES[:-1]:
-        progress(f"growth: {contender.name}, {count} passages")
-        task = passages(words, count, 100)
-        by_passages[count] = interleaved([contender], QUERY, task, rounds, _silent)[contender.name]["ms"]
-    for tokens in GROWTH_TOKENS:
-        progress(f"growth: {contender.name}, {tokens} tokens")
-        task = passages(words, 100, tokens, spread=0)
-        by_tokens[tokens] = interleaved([contender], QUERY, task, rounds, _silent)[contender.name]["ms"]
+    """Time against passages (of 100 tokens) and tokens (of 100 passages, all equally long), with fitted exponents.
+
+    The sizes take turns, and ten times the passages are compared within a round: over the minutes between one size and
+    the next a shared machine slows down by more than what is looked for.
+    """
+    counts = GROWTH_PASSAGES if _fits(contender) else GROWTH_PASSAGES[:-1]
+    by_passages = _in_turn(contender, {count: passages(words, count, 100) for count in counts}, rounds, progress)
+    tasks = {tokens: passages(words, 100, tokens, spread=0) for tokens in GROWTH_TOKENS}
+    by_tokens = _in_turn(contender, tasks, rounds, progress)
+    medians = [{size: median(times) for size, times in by_size.items()} for by_size in (by_passages, by_tokens)]
+    tenfold = [more / few for more, few in zip(by_passages.get(1000, ()), by_passages[100], strict=False)]
     return {
-        "passages": by_passages,
-        "passages_exponent": exponent(by_passages),
-        "times_per_tenfold_passages": by_passages[1000] / by_passages[100] if 1000 in by_passages else None,
-        "tokens": by_tokens,
-        "tokens_exponent": exponent(by_tokens),
+        "passages": medians[0],
+        "passages_exponent": exponent(medians[0]),
+        "times_per_tenfold_passages": median(tenfold) if tenfold else None,
+        "tokens": medians[1],
+        "tokens_exponent": exponent(medians[1]),
     }
+
+
+def _in_turn(
+    contender: Contender, tasks: dict[int, list[str]], rounds: int, progress: Progress
+) -> dict[int, list[float]]:
+    """Milliseconds of every task in every round."""
+    times: dict[int, list[float]] = {size: [] for size in tasks}
+    for number in range(rounds):
+        for size, task in tasks.items():
+            progress(f"growth: {contender.name}, round {number + 1} of {rounds}, {size}")
+            contender.ask(query=QUERY, passages=task)
+            times[size].append(1000 * contender.ask()["cpu"])
+    return times
 
 
 def peak() -> dict[str, float]:
@@ -165,7 +178,3 @@ def _fits(contender: Contender) -> bool:
         return int(lines["MemAvailable"].split()[0]) * 1024 > FLASHRANK_BYTES
     except OSError:
         return True
-
-
-def _silent(_text: str) -> None:
-    pass
