@@ -248,7 +248,7 @@ def _report_warm(found: dict[str, Any]) -> None:
     print(f"scoring 100x100: {found['share_of_peak']:.1%} of the int8 peak")
     for name, one in found["profile"].items():
         shares = ", ".join(f"{op} {each['share']:.0%}" for op, each in list(one["operators"].items())[:9])
-        print(f"  {name}: {one['nodes']} nodes, {one['products_share']:.0%} in products: {shares}")
+        print(f"  {name}: {one['nodes']} nodes, {one['products_share']:.0%} in products and attention: {shares}")
 
 
 def _ratio(one: dict[str, float], other: dict[str, float]) -> str:

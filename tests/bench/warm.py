@@ -148,8 +148,13 @@ def profile(graph: Path, feeds: list[dict[str, Any]], folder: Path, runs: int = 
             name: {"ms": ms, "share": ms / total}
             for name, ms in sorted(by_operator.items(), key=itemgetter(1), reverse=True)
         },
-        "products_share": sum(ms for name, ms in by_operator.items() if "MatMul" in name or name == "Gemm") / total,
+        "products_share": sum(ms for name, ms in by_operator.items() if _multiplies(name)) / total,
     }
+
+
+def _multiplies(operator: str) -> bool:
+    """Whether an operator is all products, or nearly: attention's softmax is a quarter of it."""
+    return "MatMul" in operator or operator in {"Gemm", "Attention"}
 
 
 def _product(kind: str, inner: int, outer: int) -> onnxruntime.InferenceSession:
