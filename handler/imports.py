@@ -134,6 +134,8 @@ class _LaterLoader:
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
+        self.begun = False
+        self.running = RLock()
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self.loader.create_module(spec)
@@ -144,21 +146,20 @@ class _LaterLoader:
 
 
 class _LaterModule(ModuleType):
-    """A module that was imported and has not run yet."""
+    """A module that was imported and has not run yet, or not to its end."""
 
     def __getattr__(self, name: str) -> object:
         if name == "__path__":  # asked of everything that is imported; a package has it before it runs
             raise AttributeError(name)
         spec = self.__spec__
-        with _running:
-            if spec and isinstance(spec.loader, _LaterLoader):
-                spec.loader = spec.loader.loader
-                spec.loader.exec_module(self)
-                self.__class__ = ModuleType
+        if spec and isinstance(later := spec.loader, _LaterLoader):
+            with later.running:  # for another thread's whole run
+                if not later.begun:
+                    later.begun = True
+                    later.loader.exec_module(self)
+                    spec.loader = later.loader
+                    self.__class__ = ModuleType
         return ModuleType.__getattribute__(self, name)
-
-
-_running = RLock()  # who asks for an attribute while another thread runs the module waits for that
 
 
 def install() -> None:
