@@ -1,4 +1,4 @@
-"""How modules are imported at a cold start: our own from one file per folder, some of the standard library later.
+"""How modules are imported at a cold start: from one file per folder, and some of them later.
 
 Importing a module from a file of its own costs some five system calls and, on a machine that has just started, a read
 from the disk or the network for each of two hundred modules. :mod:`layer.bytecode` puts the bytecode of all modules of
@@ -38,7 +38,8 @@ LATER = frozenset(
         "numpy.lib.scimath",
     }
 )
-NAME = "bytecode.bin"
+# The number grows with the format: a function may meet the layer of another release, and then finds no file of its own.
+NAME = "bytecode-1.bin"
 # The file: Python's magic number, eight bytes for the head's length, the head, and the modules' code, both as marshal
 # writes them. The head is an index, from a module's name to its source file, where its code begins after the head, and
 # its length; and the paths of the shared libraries to read ahead, in the order in which they are loaded.
