@@ -32,7 +32,7 @@ ORDERED_WINDOW_TOKENS = 8_192
 
 
 class MicroBatch(NamedTuple):
-    """Chunks scored in one run, with the model's inputs: int64 ``[chunks, tokens]``."""
+    """Chunks scored in one run, with the model's inputs: int64 ``[chunks, tokens]``, of one query in every row."""
 
     chunks: Sequence[Chunk]
     input_ids: NDArray[np.int64]
