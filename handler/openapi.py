@@ -246,7 +246,8 @@ def _place(schema: Body, path: list[str], field: Body, required: bool) -> None:
         return
     inner: Body = {"type": "object", "properties": {}, "required": []}
     if path[0].endswith("[]"):
-        listed = schema["properties"].setdefault(name, {"type": "array", "minItems": 1, "items": inner})
+        # Where it is not the list of passages, it holds the query and no second one.
+        listed = schema["properties"].setdefault(name, {"type": "array", "minItems": 1, "maxItems": 1, "items": inner})
         inner = listed["items"]
     else:
         inner = schema["properties"].setdefault(name, inner)
