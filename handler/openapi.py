@@ -212,6 +212,8 @@ def _field(name: str, dialect: Dialect) -> Body:
     schema = _NATIVE[head]
     if part:
         schema = schema["properties"][part]
+    if name == "model":  # some clients send an empty one for none
+        schema = {key: value for key, value in schema.items() if key != "minLength"}
     if name == "passages":
         return {**schema, "items": dialect.document if dialect.allow_empty_passages else _not_empty(dialect.document)}
     return schema if name == "query" else _or_null(schema)

@@ -7,8 +7,10 @@ from typing import Any
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case, GenerationMode
+from schemathesis.checks import negative_data_rejection
 
 from handler.asgi import app
+from handler.dialects.registry import SHARED_PATHS
 from tests.conftest import KEY
 
 schema = schemathesis.openapi.from_asgi("/openapi.json", app)
@@ -38,7 +40,9 @@ class Key:
 def test_the_application_keeps_to_its_contract(case: Case) -> None:
     if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
         case.body = within_the_rules(case.body)
-    case.call_and_validate()
+    # On a path that several dialects share, a body that breaks the schema of one may be good in another.
+    shared = case.path in SHARED_PATHS
+    case.call_and_validate(excluded_checks=[negative_data_rejection] if shared else [])
 
 
 def within_the_rules(body: Any) -> Any:
@@ -47,6 +51,7 @@ def within_the_rules(body: Any) -> Any:
         return body
     # Fusion needs passages with first-stage scores, and documents must have one of the rank_fields.
     body = {name: value for name, value in body.items() if name not in {"fusion", "rank_fields"}}
-    if isinstance(pairs := body.get("inputs"), list):
+    pairs = body.get("inputs")
+    if isinstance(pairs, list) and all(isinstance(pair, dict) and "text" in pair for pair in pairs):
         body["inputs"] = [{**pair, "text": pairs[0]["text"]} for pair in pairs]  # one query in all
     return body
