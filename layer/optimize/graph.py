@@ -40,9 +40,6 @@ OPSETS = {"": 24, MICROSOFT: 1}
 IR_VERSION = 11
 WEIGHT_LIMIT = 63
 TABLE_LIMIT = 127  # embedding tables are looked up, not multiplied
-# What is added to the score of a masked token. e^-60 is lost in any float32 sum beside e^0, and unlike the usual
-# -10,000 it keeps exponentials out of the denormal numbers: there one masked token in ten slows Softmax threefold.
-MASKED = -60.0
 EXTERNAL = "model.onnx.data"
 EXTERNAL_BYTES = 16_384  # onnxruntime looks a path up anew for every tensor outside the graph; smaller ones stay inside
 
